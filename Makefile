@@ -1,0 +1,147 @@
+# Coffer's commands. Everything here works from a fresh clone with git, make, a C compiler, rustup
+# and Python 3; nothing needs root, nothing is installed outside this folder but the toolchain.
+# CARGO_TARGET_DIR is honoured.
+
+SHELL := /usr/bin/env bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help run release toolchain test test-rust test-clients test-all soak fuzz bench \
+        check fmt clippy tidy deny tools clean-tools
+
+export PATH := $(HOME)/.cargo/bin:$(PATH)
+
+TOOLCHAIN := $(shell sed -n 's/^channel = "\(.*\)"$$/\1/p' rust-toolchain.toml)
+TARGET    := $(abspath $(or $(CARGO_TARGET_DIR),target))
+TOOLS     := $(CURDIR)/.tools
+DATA      ?= ./data
+PYTHON    ?= python3
+VENV      := $(TOOLS)/venv
+
+CARGO_DENY_VERSION := 0.20.2
+CARGO_FUZZ_VERSION := 0.13.2
+
+JOBS := $(shell nproc)
+
+# How much of the simulator runs: seeds in `make test`; power cuts in `make soak`, spread evenly
+# over the nine places where they are aimed. And for how long each fuzz target runs.
+TEST_SEEDS   ?= 2000
+SOAK_CUTS    ?= 100000
+FUZZ_SECONDS ?= 60
+
+help:
+	@echo 'make run       build (about 5 minutes the first time) and start a store in $(DATA)'
+	@echo 'make release   the optimised binary: $(TARGET)/release/coffer'
+	@echo 'make check     formatting, clippy, repository rules, licences'
+	@echo 'make test      all tests, a share of the simulator, real clients (up to 30 minutes)'
+	@echo 'make test-all  check, test, soak and bench'
+	@echo 'make soak      $(SOAK_CUTS) simulated power cuts, then every fuzz target for $(FUZZ_SECONDS) s'
+	@echo 'make bench     goal, value, pass or miss for each line; fails on a miss'
+
+# --- Running ---------------------------------------------------------------------------------
+
+run: toolchain
+	cargo build --locked --profile quick --package coffer
+	exec $(TARGET)/quick/coffer serve $(DATA)
+
+release: toolchain
+	cargo build --locked --release --package coffer
+	@echo 'built $(TARGET)/release/coffer'
+
+# A toolchain that is there is left alone, so that this works without a network.
+toolchain:
+	@command -v rustup >/dev/null || { \
+	  echo 'rustup is missing; install it from https://rustup.rs and run make again' >&2; exit 1; }
+	@have=$$(rustup component list --toolchain $(TOOLCHAIN) --installed 2>/dev/null || true); \
+	for part in cargo clippy rustfmt rust-std-wasm32-unknown-unknown; do \
+	  if ! grep -q "^$$part" <<<"$$have"; then \
+	    rustup toolchain install $(TOOLCHAIN) --no-self-update --profile minimal \
+	      --component clippy --component rustfmt --target wasm32-unknown-unknown; \
+	    break; \
+	  fi; \
+	done
+
+# --- Checking --------------------------------------------------------------------------------
+
+check: fmt clippy tidy deny
+
+fmt: toolchain
+	cargo fmt --all --check
+
+clippy: toolchain
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+
+tidy: toolchain
+	cargo xtask tidy
+
+# Advisories are left out on purpose: their database is a git repository that CI cannot reach.
+# `cargo deny check advisories` runs it where there is a network.
+deny: $(TOOLS)/bin/cargo-deny-$(CARGO_DENY_VERSION)
+	$< --manifest-path Cargo.toml check bans licenses sources
+
+# Built without optimisation: it checks a few hundred crates, and building it dominates.
+$(TOOLS)/bin/cargo-deny-$(CARGO_DENY_VERSION): | toolchain
+	CARGO_TARGET_DIR=$(TOOLS)/build cargo install --locked --debug --root $(TOOLS) \
+	  cargo-deny@$(CARGO_DENY_VERSION)
+	rm -rf $(TOOLS)/build
+	mv $(TOOLS)/bin/cargo-deny $@
+
+# --- Testing ---------------------------------------------------------------------------------
+
+# Everything at once: unit and property tests, the conformance suites, and (coffer-tests) real
+# clients against the real binary; then the simulator's fixed share.
+test: toolchain tools
+	cargo build --locked --workspace --bins
+	cargo test --locked --workspace --no-fail-fast
+	cargo run --locked --package coffer-simulator -- --seeds 0..$(TEST_SEEDS) --jobs $(JOBS)
+
+# Without the black-box tests; needs nothing but the toolchain.
+test-rust: toolchain
+	cargo test --locked --workspace --exclude coffer-tests --no-fail-fast
+
+# Only the black-box tests.
+test-clients: toolchain tools
+	cargo build --locked --workspace --bins
+	cargo test --locked --package coffer-tests --no-fail-fast
+
+test-all: check test soak bench
+
+tools: $(VENV)/.installed
+
+# Rebuilt whole when the pinned requirements change, so no leftover can make a test pass.
+$(VENV)/.installed: tests/requirements.txt
+	@command -v curl >/dev/null || { echo 'curl is missing; the tests paste its line' >&2; exit 1; }
+	rm -rf $(VENV)
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
+	touch $@
+
+# Power cuts everywhere, then each planted bug, then the parsers. Invariants are asserted: this is
+# not about speed.
+soak: toolchain
+	cargo run --locked --package coffer-simulator -- --jobs $(JOBS) \
+	  --seeds 0..1000000000 --until-cuts $$(( ($(SOAK_CUTS) + 8) / 9 ))
+	cargo run --locked --package coffer-simulator --features planted-bugs -- \
+	  --jobs $(JOBS) --seeds 0..200 --planted
+	$(MAKE) --no-print-directory fuzz
+
+# No sanitizer: Coffer has no `unsafe` of its own, and without one the pinned toolchain does.
+fuzz: $(TOOLS)/bin/cargo-fuzz-$(CARGO_FUZZ_VERSION)
+	@for target in fuzz/fuzz_targets/*.rs; do \
+	  name=$$(basename $$target .rs); \
+	  echo "== $$name for $(FUZZ_SECONDS) s"; \
+	  $< fuzz run --sanitizer none $$name -- -max_total_time=$(FUZZ_SECONDS) -verbosity=0 \
+	    -print_final_stats=1; \
+	done
+
+$(TOOLS)/bin/cargo-fuzz-$(CARGO_FUZZ_VERSION): | toolchain
+	CARGO_TARGET_DIR=$(TOOLS)/build cargo install --locked --debug --root $(TOOLS) \
+	  cargo-fuzz@$(CARGO_FUZZ_VERSION)
+	rm -rf $(TOOLS)/build
+	mv $(TOOLS)/bin/cargo-fuzz $@
+
+bench: toolchain
+	cargo build --locked --release --package coffer --package coffer-benches
+	cargo run --locked --release --package coffer-benches
+
+clean-tools:
+	rm -rf $(TOOLS)

@@ -1,0 +1,116 @@
+//! A million keys in 1,000 folders: listings through S3, and the start after a clean stop.
+
+use std::time::Duration;
+
+use super::object_section::{clean_run, plan};
+use super::server::{Drive, Server};
+use super::{Bench, Reading, Report};
+use crate::load::{KeySpace, Kind, ListPlan, Operation, Order, Plan, prepare};
+
+pub(super) const NAMES: &[&str] = &["list-1m", "delimiter", "ready-1m"];
+
+/// Objects in the bucket.
+const OBJECTS: u64 = 1_000_000;
+/// Folders they are dealt out to.
+const FOLDERS: u64 = 1_000;
+/// Keys of a page.
+const PAGE: u32 = 1_000;
+/// Pages by delimiter.
+const DELIMITER_PAGES: u64 = 200;
+/// Starts of which the median counts.
+const STARTS: usize = 3;
+
+pub(super) fn measure(bench: &Bench, report: &mut Report) -> anyhow::Result<()> {
+    let drive = Drive::new(&bench.dir)?;
+    let server = drive.start(&bench.binary)?;
+    let mut filling = plan(bench, &server, Kind::List, "million");
+    filling.keys =
+        KeySpace { prefix: String::new(), order: Order::Random, seed: 5, folders: FOLDERS };
+    filling.size = 64;
+    filling.objects = OBJECTS;
+    prepare(server.endpoint(), &filling)?;
+    let listing = Plan {
+        operation: Operation::One(Kind::List),
+        concurrency: 1,
+        duration: None,
+        warmup: Duration::ZERO,
+        list: ListPlan { page: PAGE, ..ListPlan::default() },
+        ..filling
+    };
+    // One goal that fails leaves the others to be measured.
+    if bench.wants("list-1m")
+        && let Err(error) = walk(bench, &server, &listing, report)
+    {
+        report.fail(&["list-1m"], &format!("{error:#}"));
+    }
+    if bench.wants("delimiter")
+        && let Err(error) = delimiter(&server, &listing, report)
+    {
+        report.fail(&["delimiter"], &format!("{error:#}"));
+    }
+    if bench.wants("ready-1m") { starts(bench, &drive, server, report) } else { server.stop() }
+}
+
+/// One walk through the bucket, counted exactly.
+fn walk(bench: &Bench, server: &Server, listing: &Plan, report: &mut Report) -> anyhow::Result<()> {
+    let scale = bench.scale()?.get_scale();
+    let plan = Plan { count: Some(OBJECTS / u64::from(PAGE)), ..listing.clone() };
+    let measured = clean_run(server, &plan)?;
+    let seen = measured.entries;
+    anyhow::ensure!(seen == OBJECTS, "{OBJECTS} keys in {:?} pages, {seen} seen", plan.count);
+    let cpu = measured.server.as_ref().map_or(f64::NAN, |server| server.cpu_s);
+    let all = &measured.all;
+    report.add(Reading {
+        name: "list-1m",
+        #[expect(clippy::cast_precision_loss, reason = "a million is far below 2^52")]
+        value: seen as f64 / cpu,
+        scale,
+        detail: format!(
+            "{:.2} s, {cpu:.2} CPU-s, page p50 {:.2} ms, p99 {:.2} ms",
+            measured.seconds, all.p50_ms, all.p99_ms
+        ),
+    });
+    Ok(())
+}
+
+/// The page of all folders, again and again.
+fn delimiter(server: &Server, listing: &Plan, report: &mut Report) -> anyhow::Result<()> {
+    let list = ListPlan { delimiter: "/".to_owned(), ..listing.list.clone() };
+    let warming = Plan { list, count: Some(5), ..listing.clone() };
+    clean_run(server, &warming)?;
+    let pages = Plan { count: Some(DELIMITER_PAGES), ..warming };
+    let measured = clean_run(server, &pages)?;
+    let each = measured.entries / DELIMITER_PAGES;
+    anyhow::ensure!(each == FOLDERS, "{FOLDERS} prefixes expected, {each} on a page");
+    let all = &measured.all;
+    report.add(Reading {
+        name: "delimiter",
+        value: all.p50_ms,
+        scale: 1.0,
+        detail: format!("p99 {:.2} ms, max {:.2} ms", all.p99_ms, all.max_ms),
+    });
+    Ok(())
+}
+
+/// Clean stops, and how long until the next start says it is ready.
+fn starts(
+    bench: &Bench,
+    drive: &Drive,
+    mut server: Server,
+    report: &mut Report,
+) -> anyhow::Result<()> {
+    let mut starts = Vec::new();
+    for _ in 0..STARTS {
+        server.stop()?;
+        server = drive.start(&bench.binary)?;
+        starts.push(server.ready_after().as_secs_f64() * 1e3);
+    }
+    starts.sort_by(f64::total_cmp);
+    report.add(Reading {
+        name: "ready-1m",
+        value: starts[STARTS / 2],
+        scale: 1.0,
+        detail: format!("{STARTS} starts, {:.0} to {:.0} ms", starts[0], starts[STARTS - 1]),
+    });
+    server.stop()
+}

@@ -1,0 +1,4 @@
+//! A batch and its records: see [`coffer_fuzz`].
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| coffer_fuzz::log::batch(data));

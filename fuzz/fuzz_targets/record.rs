@@ -1,0 +1,4 @@
+//! One record of a batch: see [`coffer_fuzz`].
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| coffer_fuzz::log::record(data));

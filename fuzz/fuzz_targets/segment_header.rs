@@ -1,0 +1,4 @@
+//! The two header slots of a segment: see [`coffer_fuzz`].
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| coffer_fuzz::small_files::segment_header(data));

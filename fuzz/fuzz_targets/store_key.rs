@@ -1,0 +1,4 @@
+//! `store.key`: see [`coffer_fuzz`].
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| coffer_fuzz::small_files::store_key(data));

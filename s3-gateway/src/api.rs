@@ -1,0 +1,165 @@
+//! The operations as the protocol library calls them, each handed to its file in `ops/`.
+
+use std::sync::Arc;
+
+use coffer_access::{Access, Action, Authorized, Principal, Resource, authorize};
+use coffer_storage_engine::bucket::BucketInfo;
+use coffer_types::{AccountId, BucketName, ObjectKey};
+use hyper::header::HeaderValue;
+// All of them: inputs and outputs of the operations below.
+#[allow(clippy::wildcard_imports)]
+use s3s::dto::*;
+use s3s::{S3, S3Request, S3Response, S3Result};
+
+use crate::auth;
+use crate::config::{DEFAULT_REGION, Region};
+use crate::error::{Code, Failure};
+use crate::ops;
+use crate::request::RequestState;
+use crate::store::Store;
+
+/// What operations work with.
+pub(crate) struct Api {
+    pub(crate) store: Store,
+    pub(crate) access: Arc<Access>,
+    pub(crate) region: Option<Region>,
+}
+
+/// A request whose sender is known and that has not been decided yet.
+pub(crate) struct Asked {
+    pub(crate) state: Arc<RequestState>,
+    principal: Principal,
+    /// The account that the sender believes to own the bucket.
+    expected_owner: Option<HeaderValue>,
+}
+
+impl Api {
+    /// Who asks.
+    pub(crate) fn asked<T>(&self, request: &S3Request<T>) -> Result<Asked, Failure> {
+        let state = RequestState::of(&request.extensions);
+        let principal = match &request.credentials {
+            None => Principal::Anonymous,
+            Some(credentials) => {
+                self.access.principal(&credentials.access_key).ok_or_else(auth::key_is_gone)?
+            }
+        };
+        let expected_owner = request.headers.get("x-amz-expected-bucket-owner").cloned();
+        Ok(Asked { state, principal, expected_owner })
+    }
+
+    /// The bucket of this name.
+    pub(crate) fn bucket(&self, name: &str) -> Result<BucketInfo, Failure> {
+        Ok(self.store.bucket(&BucketName::parse(name)?)?)
+    }
+
+    /// The region that answers name.
+    pub(crate) fn region(&self) -> &str {
+        self.region.as_ref().map_or(DEFAULT_REGION, Region::as_str)
+    }
+
+    /// The name of an account, for answers that show owners; empty once it is gone.
+    pub(crate) fn display_name(&self, owner: AccountId) -> String {
+        self.access.account(owner).map(|account| account.name.to_string()).unwrap_or_default()
+    }
+}
+
+impl Asked {
+    /// Decides about the store as a whole.
+    pub(crate) fn of_service<T>(&self, action: Action, input: T) -> Result<Authorized<T>, Failure> {
+        Ok(authorize(&self.principal, action, Resource::Service, input)?)
+    }
+
+    /// Decides about a bucket that does not exist yet.
+    pub(crate) fn of_new_bucket<T>(
+        &self,
+        action: Action,
+        name: &BucketName,
+        input: T,
+    ) -> Result<Authorized<T>, Failure> {
+        Ok(authorize(&self.principal, action, Resource::NewBucket(name), input)?)
+    }
+
+    /// Decides about a bucket.
+    pub(crate) fn of_bucket<T>(
+        &self,
+        action: Action,
+        bucket: &BucketInfo,
+        input: T,
+    ) -> Result<Authorized<T>, Failure> {
+        let resource = Resource::Bucket(&bucket.name, bucket.owner);
+        let authorized = authorize(&self.principal, action, resource, input)?;
+        self.check_expected_owner(bucket.owner)?;
+        Ok(authorized)
+    }
+
+    /// Decides about an object of a bucket.
+    pub(crate) fn of_object<T>(
+        &self,
+        action: Action,
+        bucket: &BucketInfo,
+        key: &ObjectKey,
+        input: T,
+    ) -> Result<Authorized<T>, Failure> {
+        let resource = Resource::Object(&bucket.name, bucket.owner, key);
+        let authorized = authorize(&self.principal, action, resource, input)?;
+        self.check_expected_owner(bucket.owner)?;
+        Ok(authorized)
+    }
+
+    /// The account that asks, if somebody signed.
+    pub(crate) fn account_id(&self) -> Option<AccountId> {
+        self.principal.account().map(|account| account.id)
+    }
+
+    fn check_expected_owner(&self, owner: AccountId) -> Result<(), Failure> {
+        match &self.expected_owner {
+            Some(expected) if expected.to_str().ok().map(str::parse) != Some(Ok(owner)) => {
+                Err(Failure::new(
+                    Code::AccessDenied,
+                    "The bucket does not belong to the account that x-amz-expected-bucket-owner names.",
+                ))
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+}
+
+/// The operations that the protocol library parses. Reads of objects go through
+/// [`crate::read::ReadRoute`].
+pub(crate) struct Operations(pub(crate) Arc<Api>);
+
+/// Declares the operations: their name, the file that does them, and their input and output.
+macro_rules! operations {
+    ($($operation:ident($input:ident) -> $output:ident;)+) => {
+        #[async_trait::async_trait]
+        impl S3 for Operations {
+            $(
+                async fn $operation(
+                    &self,
+                    request: S3Request<$input>,
+                ) -> S3Result<S3Response<$output>> {
+                    let state = RequestState::of(&request.extensions);
+                    state.begin();
+                    let done = ops::$operation::$operation(&self.0, request).await;
+                    done.map_err(|failure| failure.into_s3(&state))
+                }
+            )+
+        }
+    };
+}
+
+operations! {
+    create_bucket(CreateBucketInput) -> CreateBucketOutput;
+    delete_bucket(DeleteBucketInput) -> DeleteBucketOutput;
+    delete_object(DeleteObjectInput) -> DeleteObjectOutput;
+    delete_objects(DeleteObjectsInput) -> DeleteObjectsOutput;
+    get_bucket_location(GetBucketLocationInput) -> GetBucketLocationOutput;
+    get_bucket_versioning(GetBucketVersioningInput) -> GetBucketVersioningOutput;
+    head_bucket(HeadBucketInput) -> HeadBucketOutput;
+    list_buckets(ListBucketsInput) -> ListBucketsOutput;
+    list_object_versions(ListObjectVersionsInput) -> ListObjectVersionsOutput;
+    list_objects(ListObjectsInput) -> ListObjectsOutput;
+    list_objects_v2(ListObjectsV2Input) -> ListObjectsV2Output;
+    put_bucket_versioning(PutBucketVersioningInput) -> PutBucketVersioningOutput;
+    put_object(PutObjectInput) -> PutObjectOutput;
+}

@@ -1,0 +1,207 @@
+//! Between the words of the protocol and those of the engine: tags, times, headers, conditions.
+
+use std::fmt::Write as _;
+use std::time::{Duration, UNIX_EPOCH};
+
+use coffer_storage_engine::bucket::Versioning;
+use coffer_storage_engine::object::{ETag, StoredHeader, TagCondition, VersionId, VersionInfo};
+use coffer_types::{ChecksumAlgorithm, Timestamp};
+use hyper::header::{
+    CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_TYPE, ETAG,
+    EXPIRES, HeaderMap, HeaderName, HeaderValue, LAST_MODIFIED,
+};
+use s3s::dto;
+
+use crate::error::{Code, Failure};
+
+/// Headers of an upload that are stored and given back.
+const STORED: [HeaderName; 6] =
+    [CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_TYPE, EXPIRES];
+
+/// What an object is said to be when its upload did not say.
+const DEFAULT_CONTENT_TYPE: HeaderValue = HeaderValue::from_static("binary/octet-stream");
+
+/// The most bytes of user metadata: names and values together.
+const USER_METADATA_MAX: usize = 2 << 10;
+
+/// `x-amz-version-id`.
+pub(crate) const VERSION_ID: HeaderName = HeaderName::from_static("x-amz-version-id");
+/// `x-amz-delete-marker`.
+pub(crate) const DELETE_MARKER: HeaderName = HeaderName::from_static("x-amz-delete-marker");
+
+/// Formats something whose text is always a valid header value.
+fn header_value(text: impl Into<String>) -> HeaderValue {
+    HeaderValue::try_from(text.into()).expect("digits, letters and quotes are valid in headers")
+}
+
+/// A version id as a header.
+pub(crate) fn version_header(version: VersionId) -> HeaderValue {
+    match version {
+        VersionId::Null => HeaderValue::from_static("null"),
+        VersionId::Seq(_) => header_value(version.to_string()),
+    }
+}
+
+/// The version id that an answer names: none in a bucket that never kept versions.
+pub(crate) fn shown_version(versioning: Versioning, version: VersionId) -> Option<VersionId> {
+    match versioning {
+        Versioning::Off => None,
+        Versioning::Enabled | Versioning::Suspended => Some(version),
+    }
+}
+
+/// A version id of a query; an empty one is refused like a wrong one.
+pub(crate) fn version_of(text: Option<&str>) -> Result<Option<VersionId>, Failure> {
+    Ok(text.map(str::parse).transpose()?)
+}
+
+/// A tag in its quotes, as a header.
+pub(crate) fn etag_header(etag: &ETag) -> HeaderValue {
+    let tag = etag.as_str();
+    let mut quoted = String::with_capacity(tag.len() + 2);
+    quoted.push('"');
+    quoted.push_str(tag);
+    quoted.push('"');
+    HeaderValue::try_from(quoted).unwrap_or(HeaderValue::from_static("\"\""))
+}
+
+/// A point in time as HTTP writes it, as a header.
+pub(crate) fn http_date_header(time: Timestamp) -> HeaderValue {
+    // HTTP dates end with the year 9999.
+    let seconds = time.as_secs().min(253_402_300_799);
+    header_value(httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(seconds)))
+}
+
+/// A date of HTTP; `None` when it does not parse.
+pub(crate) fn parse_http_date(text: &str) -> Option<Timestamp> {
+    let time = httpdate::parse_http_date(text).ok()?;
+    let since = time.duration_since(UNIX_EPOCH).ok()?;
+    u64::try_from(since.as_millis()).ok().map(Timestamp::from_millis)
+}
+
+/// Writes a point in time as the protocol's documents do: `2006-02-03T16:45:09.000Z`.
+pub(crate) fn push_iso8601(out: &mut String, time: Timestamp) {
+    let (days, millis) = (time.as_millis() / 86_400_000, time.as_millis() % 86_400_000);
+    let (year, month, day) = civil_from_days(days);
+    let (hour, minute) = (millis / 3_600_000, millis / 60_000 % 60);
+    let (second, milli) = (millis / 1_000 % 60, millis % 1_000);
+    write!(out, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{milli:03}Z")
+        .expect("a String takes any text");
+}
+
+/// Year, month and day of a day since 1970-01-01, in the proleptic Gregorian calendar: counted in
+/// eras of 400 years that begin on 1 March, so that the leap day is the last of its year.
+fn civil_from_days(days: u64) -> (u64, u64, u64) {
+    let shifted = days + 719_468;
+    let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
+    let year_of_era =
+        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted_month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
+    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
+    (era * 400 + year_of_era + u64::from(month <= 2), month, day)
+}
+
+/// Adds what lets a client ask whether its copy is still good: tag and date.
+pub(crate) fn add_validators(headers: &mut HeaderMap, info: &VersionInfo) {
+    headers.insert(ETAG, etag_header(&info.etag));
+    headers.insert(LAST_MODIFIED, http_date_header(info.modified));
+}
+
+/// The headers of an upload that are stored. `aws-chunked` is how the body travelled, not what it
+/// is, and is left out.
+pub(crate) fn stored_headers(headers: &HeaderMap) -> Result<Vec<StoredHeader>, Failure> {
+    let mut stored = Vec::new();
+    for name in &STORED {
+        let Some(value) = headers.get(name) else {
+            continue;
+        };
+        let text = std::str::from_utf8(value.as_bytes()).map_err(|_| {
+            let message = format!("The value of the header {name} is not UTF-8.");
+            Failure::new(Code::InvalidArgument, message)
+        })?;
+        let value = if *name == CONTENT_ENCODING { without_aws_chunked(text) } else { text.into() };
+        if !value.is_empty() {
+            stored.push(StoredHeader { name: name.as_str().to_owned(), value });
+        }
+    }
+    Ok(stored)
+}
+
+fn without_aws_chunked(encodings: &str) -> String {
+    let kept = encodings.split(',').map(str::trim);
+    let kept: Vec<_> = kept.filter(|coding| !coding.eq_ignore_ascii_case("aws-chunked")).collect();
+    kept.join(",")
+}
+
+/// User metadata as the engine keeps it: in order of names, within the limit.
+pub(crate) fn user_metadata(metadata: Option<dto::Metadata>) -> Result<Vec<StoredHeader>, Failure> {
+    let mut pairs: Vec<StoredHeader> =
+        metadata.into_iter().flatten().map(|(name, value)| StoredHeader { name, value }).collect();
+    pairs.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+    let size: usize = pairs.iter().map(|pair| pair.name.len() + pair.value.len()).sum();
+    if size > USER_METADATA_MAX {
+        return Err(Failure::new(
+            Code::MetadataTooLarge,
+            "Your metadata headers exceed the maximum allowed metadata size of 2048 bytes.",
+        )
+        .element("Size", size.to_string())
+        .element("MaxSizeAllowed", USER_METADATA_MAX.to_string()));
+    }
+    Ok(pairs)
+}
+
+/// Adds what is stored with a version to the headers of an answer.
+pub(crate) fn add_stored(headers: &mut HeaderMap, stored: &[StoredHeader]) {
+    for StoredHeader { name, value } in stored {
+        let name = STORED.iter().find(|known| known.as_str() == name);
+        if let (Some(name), Ok(value)) = (name, HeaderValue::from_str(value)) {
+            headers.insert(name, value);
+        }
+    }
+    headers.entry(CONTENT_TYPE).or_insert(DEFAULT_CONTENT_TYPE);
+}
+
+/// What the headers of a request ask of an entity tag.
+pub(crate) fn tag_condition(condition: dto::ETagCondition) -> TagCondition {
+    match condition {
+        dto::ETagCondition::Any => TagCondition::Any,
+        dto::ETagCondition::ETag(etag) => tag_of(etag),
+    }
+}
+
+/// What must match this tag.
+pub(crate) fn tag_of(etag: dto::ETag) -> TagCondition {
+    match etag.into_value() {
+        any if any == "*" => TagCondition::Any,
+        tag => TagCondition::OneOf(vec![ETag::new(tag)]),
+    }
+}
+
+/// A size that a condition names.
+pub(crate) fn size(size: i64) -> Result<u64, Failure> {
+    u64::try_from(size)
+        .map_err(|_| Failure::argument("Size", &size.to_string(), "A size must not be negative."))
+}
+
+/// A time of the protocol library, to the second.
+pub(crate) fn timestamp(time: &dto::Timestamp) -> Option<Timestamp> {
+    let mut text = Vec::with_capacity(32);
+    time.format(dto::TimestampFormat::HttpDate, &mut text).ok()?;
+    parse_http_date(std::str::from_utf8(&text).ok()?)
+}
+
+/// The name of an algorithm in headers and documents.
+pub(crate) const fn algorithm_name(algorithm: ChecksumAlgorithm) -> &'static str {
+    match algorithm {
+        ChecksumAlgorithm::Crc32 => "CRC32",
+        ChecksumAlgorithm::Crc32c => "CRC32C",
+        ChecksumAlgorithm::Crc64Nvme => "CRC64NVME",
+        ChecksumAlgorithm::Sha1 => "SHA1",
+        ChecksumAlgorithm::Sha256 => "SHA256",
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,54 @@
+//! What fuzz targets call: every parser of text that clients send and that is parsed here. Not
+//! part of the face of the crate.
+
+use coffer_types::RequestId;
+use hyper::header::{HeaderMap, HeaderName, HeaderValue};
+
+use crate::checksum::ClaimedDigests;
+use crate::chunks::ChunkWalk;
+use crate::host::Hosts;
+use crate::read::{ReadRequest, Target};
+use crate::{convert, document, listing, operation, request, unbuilt};
+
+/// Headers that are parsed here; the input names one by its first byte.
+const HEADERS: [&str; 10] = [
+    "range",
+    "if-match",
+    "if-none-match",
+    "if-modified-since",
+    "content-md5",
+    "x-amz-checksum-crc32",
+    "x-amz-trailer",
+    "x-amz-sdk-checksum-algorithm",
+    "content-encoding",
+    "x-amz-acl",
+];
+
+/// Gives bytes to each parser; none may panic.
+pub fn parsers(bytes: &[u8]) {
+    let mut walk = ChunkWalk::default();
+    for piece in bytes.chunks(7) {
+        walk.pass(piece);
+    }
+    let text = String::from_utf8_lossy(bytes);
+    let _ = listing::decode_token(&text);
+    let _ = convert::version_of(Some(&text));
+    let hosts = Hosts::new("s3.example.org".parse().into_iter().collect());
+    let _ = Target::parse(&text, hosts.bucket(&text));
+    let mut headers = HeaderMap::new();
+    if let [name, value @ ..] = bytes
+        && let Ok(value) = HeaderValue::from_bytes(value)
+    {
+        let name = HEADERS[usize::from(*name) % HEADERS.len()];
+        headers.insert(HeaderName::from_static(name), value);
+    }
+    let _ = ReadRequest::parse("key".to_owned(), &headers, Some(&text));
+    let _ = ClaimedDigests::parse(&headers);
+    let _ = convert::stored_headers(&headers);
+    if let Some(put_object) = operation::position("PutObject") {
+        let _ = unbuilt::check(put_object, &headers, Some(&text));
+    }
+    let state = request::RequestState::new(RequestId(0), tracing::Span::none());
+    state.keep_document(bytes.to_vec().into());
+    let _ = document::verify(&state, &headers, document::Digest::Optional);
+}

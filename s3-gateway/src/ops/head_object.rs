@@ -1,0 +1,31 @@
+//! `HeadObject`: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html>.
+
+use coffer_access::Action;
+use coffer_storage_engine::bucket::BucketInfo;
+use hyper::StatusCode;
+use s3s::{Body, S3Response};
+
+use crate::api::{Api, Asked};
+use crate::error::Failure;
+use crate::read::{self, ReadRequest};
+
+pub(crate) async fn head_object(
+    api: &Api,
+    asked: &Asked,
+    bucket: &BucketInfo,
+    mut read: ReadRequest,
+) -> Result<S3Response<Body>, Failure> {
+    let action = match read.version {
+        None => Action::GetObject,
+        Some(_) => Action::GetObjectVersion,
+    };
+    let get = read.take_get(&bucket.name);
+    let get = asked.of_object(action, bucket, &read.key, get)?;
+    let info = api.store.head_object(get).await?;
+
+    let mut headers = read.describe(&info, bucket);
+    let part = read::add_extent(&mut headers, info.size, read.extent(info.size)?);
+    let mut response = S3Response::with_headers(Body::empty(), headers);
+    response.status = part.then_some(StatusCode::PARTIAL_CONTENT);
+    Ok(response)
+}

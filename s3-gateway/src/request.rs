@@ -1,0 +1,112 @@
+//! What the gateway knows about one request while it passes through the layers.
+//!
+//! The protocol library calls us back in several places (access check, body, operation, answer)
+//! and lets us carry one value from one to the next: this one, in the request's extensions.
+
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use bytes::Bytes;
+use coffer_types::RequestId;
+use hyper::http::Extensions;
+use tracing::Span;
+
+use crate::body::BodyFailure;
+use crate::operation::{OPERATIONS, Support};
+
+/// One request.
+#[derive(Debug)]
+pub(crate) struct RequestState {
+    /// Its id, in the answer and in every log line about it.
+    pub(crate) id: RequestId,
+    /// The span of its log lines.
+    pub(crate) span: Span,
+    operation: OnceLock<usize>,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    /// Why the body stopped, if it did not end cleanly.
+    body_failure: Option<BodyFailure>,
+    /// The body of a document, kept to compare its digests.
+    document: Vec<Bytes>,
+    /// The operation began, so a failure is its own.
+    begun: bool,
+    /// The answer's body, when the operation writes it itself.
+    answer: Option<Bytes>,
+    /// Elements for the error answer.
+    elements: Vec<(&'static str, String)>,
+}
+
+impl RequestState {
+    pub(crate) fn new(id: RequestId, span: Span) -> Arc<Self> {
+        let inner = Mutex::default();
+        Arc::new(Self { id, span, operation: OnceLock::new(), inner })
+    }
+
+    /// The state that [`crate::S3Gateway::call`] put into every request.
+    pub(crate) fn of(extensions: &Extensions) -> Arc<Self> {
+        extensions.get().cloned().expect("every request enters through `call`, which puts it there")
+    }
+
+    /// The position of the operation in [`OPERATIONS`], once it is known.
+    pub(crate) fn operation(&self) -> Option<usize> {
+        self.operation.get().copied()
+    }
+
+    pub(crate) fn set_operation(&self, position: usize) {
+        // Set once, by the access check; a second value could only be the same one.
+        let _ = self.operation.set(position);
+    }
+
+    /// Whether the body is a document that is read whole, rather than the bytes of an object.
+    pub(crate) fn expects_document(&self) -> bool {
+        self.operation().is_none_or(|at| OPERATIONS[at].support != Support::Bytes)
+    }
+
+    pub(crate) fn begin(&self) {
+        self.lock().begun = true;
+    }
+
+    pub(crate) fn has_begun(&self) -> bool {
+        self.lock().begun
+    }
+
+    pub(crate) fn fail_body(&self, failure: BodyFailure) {
+        self.lock().body_failure.get_or_insert(failure);
+    }
+
+    pub(crate) fn take_body_failure(&self) -> Option<BodyFailure> {
+        self.lock().body_failure.take()
+    }
+
+    pub(crate) fn keep_document(&self, piece: Bytes) {
+        self.lock().document.push(piece);
+    }
+
+    pub(crate) fn take_document(&self) -> Vec<Bytes> {
+        std::mem::take(&mut self.lock().document)
+    }
+
+    /// Replaces the body of the answer that the library writes.
+    pub(crate) fn answer(&self, body: impl Into<Bytes>) {
+        self.lock().answer = Some(body.into());
+    }
+
+    pub(crate) fn take_answer(&self) -> Option<Bytes> {
+        self.lock().answer.take()
+    }
+
+    pub(crate) fn set_elements(&self, elements: Vec<(&'static str, String)>) {
+        self.lock().elements = elements;
+    }
+
+    pub(crate) fn take_elements(&self) -> Vec<(&'static str, String)> {
+        std::mem::take(&mut self.lock().elements)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        // Every critical section is one assignment: a panic elsewhere leaves it whole.
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,300 @@
+//! The gateway as the server sees it: a request in, an answer out, never an error.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::Bytes;
+use coffer_access::Access;
+use coffer_types::{RequestId, telemetry};
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderMap, HeaderValue};
+use hyper::{Method, Request, Response};
+use s3s::config::{S3Config, StaticConfigProvider};
+use s3s::service::{S3Service, S3ServiceBuilder};
+use s3s::validation::NameValidation;
+use s3s::{Body, StdError};
+use tracing::Instrument;
+
+use crate::answer::{self, About};
+use crate::api::{Api, Operations};
+use crate::auth::{Gate, Secrets};
+use crate::body::Inbound;
+use crate::budget::{Budget, DOCUMENT_MAX, SIGNED_CHUNK_MAX};
+use crate::config::{GatewayConfig, Region};
+use crate::error::{self, Code, Failure};
+use crate::host::Hosts;
+use crate::operation::{OPERATIONS, OperationName};
+use crate::read::ReadRoute;
+use crate::request::RequestState;
+use crate::store::{Engine, Store};
+
+/// The most bytes that an object put in one piece may have.
+pub(crate) const OBJECT_MAX: u64 = 5 << 30;
+/// The most bytes of all headers together.
+const HEADERS_MAX: usize = 16 << 10;
+
+/// The S3 protocol over the engine. Cheap to clone.
+#[derive(Clone)]
+pub struct S3Gateway {
+    s3: S3Service,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    budget: Arc<Budget>,
+    region: Option<Region>,
+    hosts: Hosts,
+    host_id: HeaderValue,
+    ids_from: u64,
+    ids: AtomicU64,
+}
+
+impl S3Gateway {
+    /// A gateway to this engine for these accounts.
+    pub fn new(config: GatewayConfig, engine: Engine, access: Arc<Access>) -> Self {
+        let store = Store::new(engine);
+        let hosts = Hosts::new(config.base_domains.clone());
+        let api =
+            Arc::new(Api { store, access: Arc::clone(&access), region: config.region.clone() });
+        let mut builder = S3ServiceBuilder::new(Operations(Arc::clone(&api)));
+        builder.set_config(Arc::new(StaticConfigProvider::new(Arc::new(protocol(&config)))));
+        builder.set_auth(Secrets(access));
+        builder.set_access(Gate);
+        builder.set_host(hosts.clone());
+        builder.set_route(ReadRoute { api, hosts: hosts.clone() });
+        builder.set_validation(BucketNames);
+        let shared = Shared {
+            budget: Budget::new(config.upload_budget),
+            region: config.region,
+            hosts,
+            host_id: host_id(config.rand.as_ref()),
+            ids_from: config.rand.next_u64(),
+            ids: AtomicU64::new(0),
+        };
+        Self { s3: builder.build(), shared: Arc::new(shared) }
+    }
+
+    /// Answers a request. The body of the answer may end in an error, which must abort the
+    /// connection. A [`RequestId`] in the extensions of the request is the one that the answer and
+    /// the log name; an [`OperationName`] in the extensions of the answer says what was asked for.
+    pub async fn call<B>(&self, request: Request<B>) -> Response<Body>
+    where
+        B: hyper::body::Body<Data = Bytes> + Send + Unpin + 'static,
+        B::Error: Into<StdError>,
+    {
+        let id = request.extensions().get().copied().unwrap_or_else(|| self.shared.next_id());
+        let span = tracing::error_span!(
+            "s3",
+            { telemetry::REQUEST_ID } = %id,
+            { telemetry::OPERATION } = tracing::field::Empty,
+            { telemetry::BUCKET } = tracing::field::Empty,
+        );
+        let state = RequestState::new(id, span.clone());
+        let mut response = self.answer(request, &state).instrument(span).await;
+        if let Some(operation) = state.operation() {
+            response.extensions_mut().insert(OperationName(OPERATIONS[operation].name));
+        }
+        response
+    }
+
+    /// Whether the `Host` header names a bucket (virtual-host style), so that every path below it
+    /// is that of an object.
+    pub fn host_names_bucket(&self, headers: &HeaderMap) -> bool {
+        let host = headers.get(HOST).and_then(|host| host.to_str().ok());
+        host.is_some_and(|host| self.shared.hosts.bucket(host).is_some())
+    }
+
+    async fn answer<B>(&self, request: Request<B>, state: &Arc<RequestState>) -> Response<Body>
+    where
+        B: hyper::body::Body<Data = Bytes> + Send + Unpin + 'static,
+        B::Error: Into<StdError>,
+    {
+        let (method, uri) = (request.method().clone(), request.uri().clone());
+        let about = About {
+            id: state.id,
+            host_id: &self.shared.host_id,
+            method: &method,
+            path: uri.path(),
+            region: self.shared.region.as_ref(),
+        };
+        let payload = Payload::of(request.headers());
+        let mut response = if let Err(failure) =
+            admit(request.method(), request.uri().query(), request.headers())
+        {
+            about.fail(failure)
+        } else {
+            let request = self.shared.prepare(request, state, payload);
+            match self.s3.call(request).await {
+                Ok(response) => finish(&about, response, state, payload),
+                Err(error) => {
+                    tracing::error!(%error, "the protocol library gave no answer");
+                    about.fail(Failure::new(
+                        Code::InternalError,
+                        "We encountered an internal error. Please try again.",
+                    ))
+                }
+            }
+        };
+        about.sign(&mut response);
+        response
+    }
+}
+
+impl Shared {
+    fn prepare<B>(
+        &self,
+        request: Request<B>,
+        state: &Arc<RequestState>,
+        payload: Payload,
+    ) -> Request<Body>
+    where
+        B: hyper::body::Body<Data = Bytes> + Send + Unpin + 'static,
+        B::Error: Into<StdError>,
+    {
+        let (mut parts, body) = request.into_parts();
+        // An empty header says no more than none: the request is anonymous.
+        if parts.headers.get(AUTHORIZATION).is_some_and(HeaderValue::is_empty) {
+            parts.headers.remove(AUTHORIZATION);
+        }
+        parts.extensions.insert(Arc::clone(state));
+        let body = if body.is_end_stream() {
+            Body::empty()
+        } else {
+            let budget = Arc::clone(&self.budget);
+            let signed_chunks = payload == Payload::SignedChunks;
+            Body::http_body_unsync(Inbound::new(body, Arc::clone(state), budget, signed_chunks))
+        };
+        Request::from_parts(parts, body)
+    }
+
+    /// Ids that do not repeat within a start, and look unlike those of another.
+    fn next_id(&self) -> RequestId {
+        const STEP: u64 = 0x9E37_79B9_7F4A_7C15;
+        let count = self.ids.fetch_add(1, Ordering::Relaxed);
+        let mixed = self.ids_from.wrapping_add(count.wrapping_mul(STEP));
+        let mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        RequestId(mixed ^ (mixed >> 31))
+    }
+}
+
+/// How the body of a request travels, as its signature says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Payload {
+    /// In chunks, each signed.
+    SignedChunks,
+    /// Whole, with its SHA-256 in the signature.
+    Hashed,
+    /// Neither.
+    Plain,
+}
+
+impl Payload {
+    fn of(headers: &HeaderMap) -> Self {
+        let value = headers.get("x-amz-content-sha256").map_or(&b""[..], HeaderValue::as_bytes);
+        if value.starts_with(b"STREAMING-AWS4-") {
+            Self::SignedChunks
+        } else if value.len() == 64 {
+            Self::Hashed
+        } else {
+            Self::Plain
+        }
+    }
+}
+
+/// What the protocol library is told.
+fn protocol(config: &GatewayConfig) -> S3Config {
+    let mut protocol = S3Config::default();
+    protocol.xml_max_body_size = DOCUMENT_MAX;
+    protocol.put_object_max_size = Some(OBJECT_MAX);
+    protocol.aws_chunked_stream_max_chunk_size = SIGNED_CHUNK_MAX;
+    protocol.presigned_url_max_skew_time_secs = 15 * 60;
+    protocol.expected_region = config.region.as_ref().map(Region::to_s3s);
+    protocol.sig_v4_allowed_services = vec!["s3".to_owned()];
+    protocol.enable_sig_v2 = config.signature_v2;
+    // Forms are refused before the library sees them; these bound what it would hold otherwise.
+    protocol.post_object_max_file_size = 1;
+    protocol.form_max_fields_size = 64 << 10;
+    protocol
+}
+
+/// Bucket names by the rules of `coffer_types`.
+struct BucketNames;
+
+impl NameValidation for BucketNames {
+    fn validate_bucket_name(&self, name: &str) -> bool {
+        coffer_types::BucketName::parse(name).is_ok()
+    }
+}
+
+/// 32 random bytes that name this start, as the second id of an answer.
+fn host_id(rand: &dyn coffer_types::Rand) -> HeaderValue {
+    let mut bytes = [0; 32];
+    rand.fill(&mut bytes);
+    let text = base64_simd::STANDARD.encode_to_string(bytes);
+    HeaderValue::try_from(text).expect("base64 is valid in headers")
+}
+
+/// Refuses what is refused whoever sends it.
+fn admit(method: &Method, query: Option<&str>, headers: &HeaderMap) -> Result<(), Failure> {
+    let size: usize =
+        headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+    if size > HEADERS_MAX {
+        return Err(Failure::new(
+            Code::RequestHeaderSectionTooLarge,
+            "Your request header section exceeds the maximum allowed size.",
+        )
+        .element("MaxSizeAllowed", HEADERS_MAX.to_string()));
+    }
+    if query.is_some_and(expires_out_of_range) {
+        return Err(Failure::new(
+            Code::AccessDenied,
+            "Request has expired: X-Amz-Expires is a number of seconds between 1 and 604800.",
+        ));
+    }
+    let form = |value: &HeaderValue| {
+        let prefix = value.as_bytes().get(..19);
+        prefix.is_some_and(|prefix| prefix.eq_ignore_ascii_case(b"multipart/form-data"))
+    };
+    if method == Method::POST && headers.get(CONTENT_TYPE).is_some_and(form) {
+        return Err(Failure::new(
+            Code::NotImplemented,
+            "Uploads by HTML forms (PostObject) are not implemented here: use PutObject.",
+        ));
+    }
+    Ok(())
+}
+
+/// Whether a presigned request claims a life that none can have. The library would call it
+/// malformed; to its holder it is simply not valid.
+fn expires_out_of_range(query: &str) -> bool {
+    let claims = query.split('&').filter_map(|parameter| parameter.strip_prefix("X-Amz-Expires="));
+    claims.map(str::parse).any(|seconds| !matches!(seconds, Ok(1..=604_800_u32)))
+}
+
+/// Completes what the protocol library answered.
+fn finish(
+    about: &About<'_>,
+    mut response: Response<Body>,
+    state: &RequestState,
+    payload: Payload,
+) -> Response<Body> {
+    if answer::tells_error(response.status()) {
+        // The library reads documents, and calls every failure to do so an internal one.
+        let in_body = response.status().as_u16() == 500 && !state.has_begun();
+        return match (in_body, state.take_body_failure(), payload) {
+            (true, Some(failure), _) => about.fail((&failure).into()),
+            (true, None, Payload::Hashed) => about.fail(error::content_sha256_mismatch()),
+            (true, None, Payload::SignedChunks | Payload::Plain) | (false, _, _) => {
+                about.complete(&mut response, &state.take_elements());
+                response
+            }
+        };
+    }
+    if let Some(document) = state.take_answer() {
+        answer::set_document(&mut response, document);
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests;

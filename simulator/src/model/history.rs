@@ -1,0 +1,198 @@
+//! Judges the replies of concurrent operations by the method of Wing and Gong, in the form that
+//! works reply by reply (Lowe, "Testing for linearizability", 2017).
+//!
+//! The history keeps every *configuration* that the replies so far allow: a state, and which of
+//! the operations without a reply have taken effect in it. A reply keeps those configurations in
+//! which its operation, after any order of the others that matter to it, gives that reply. When
+//! none is left, the store has broken its word.
+
+use std::collections::BTreeMap;
+
+use super::machine::{Machine, OpId};
+
+/// Configurations above which a history has become too vague to be useful: a defect of the
+/// workload.
+const CONFIGURATIONS_MAX: usize = 50_000;
+
+/// A reply that no order of operations explains.
+#[derive(Clone, Debug)]
+pub(crate) struct Violation {
+    /// What was asked and answered, and why that cannot be.
+    pub(crate) text: String,
+}
+
+/// One possibility.
+struct Configuration<M: Machine> {
+    state: M::State,
+    /// Operations without a reply that have taken effect, with what they must reply.
+    done: BTreeMap<OpId, M::Outcome>,
+}
+
+impl<M: Machine> Clone for Configuration<M> {
+    fn clone(&self) -> Self {
+        Self { state: self.state.clone(), done: self.done.clone() }
+    }
+}
+
+impl<M: Machine> Configuration<M> {
+    fn same(&self, other: &Self) -> bool {
+        self.done == other.done && self.state == other.state
+    }
+}
+
+/// All that is known of one part of the store.
+pub(crate) struct History<M: Machine> {
+    configurations: Vec<Configuration<M>>,
+    /// Operations called and not answered, cut off ones included.
+    pending: BTreeMap<OpId, M::Action>,
+}
+
+impl<M: Machine> Default for History<M> {
+    fn default() -> Self {
+        let start = Configuration { state: M::State::default(), done: BTreeMap::new() };
+        Self { configurations: vec![start], pending: BTreeMap::new() }
+    }
+}
+
+impl<M: Machine> History<M> {
+    /// An operation begins.
+    pub(crate) fn call(&mut self, id: OpId, action: M::Action) {
+        self.pending.insert(id, action);
+    }
+
+    /// An operation was answered.
+    pub(crate) fn reply(&mut self, id: OpId, reply: &M::Reply) -> Result<(), Violation> {
+        let action = self.pending.remove(&id).expect("called before");
+        let relevant = self.relevant(&action);
+        let mut fitting = Vec::new();
+        let mut reasons = Vec::new();
+        for configuration in &self.configurations {
+            let mut judge = |mut configuration: Configuration<M>, outcome: &M::Outcome| {
+                let fits = M::check(&mut configuration.state, id, &action, outcome, reply);
+                match fits {
+                    Ok(()) => add(&mut fitting, configuration),
+                    Err(reason) if reasons.len() < 8 => reasons.push(reason),
+                    Err(_) => {}
+                }
+            };
+            if let Some(outcome) = configuration.done.get(&id) {
+                let mut answered = |before: &Configuration<M>| {
+                    let mut after = before.clone();
+                    after.done.remove(&id);
+                    judge(after, outcome);
+                };
+                if M::reply_matters(&action) {
+                    self.in_every_order(configuration, &relevant, &mut answered);
+                } else {
+                    answered(configuration);
+                }
+                continue;
+            }
+            self.in_every_order(configuration, &relevant, &mut |before| {
+                for (state, outcome) in M::step(&before.state, id, &action) {
+                    judge(Configuration { state, done: before.done.clone() }, &outcome);
+                }
+            });
+        }
+        assert!(fitting.len() < CONFIGURATIONS_MAX, "the workload leaves too much open");
+        if fitting.is_empty() {
+            reasons.dedup();
+            let pending: Vec<_> = self.pending.values().collect();
+            let text = format!(
+                "{action:?} was answered {reply:?}; {}; unanswered then: {pending:?}",
+                reasons.join(" | or: ")
+            );
+            return Err(Violation { text });
+        }
+        self.configurations = fitting;
+        Ok(())
+    }
+
+    /// An operation was refused in a way that promises that it changed nothing.
+    pub(crate) fn refused(&mut self, id: OpId) -> Result<(), Violation> {
+        let action = self.pending.remove(&id).expect("called before");
+        self.configurations.retain(|configuration| !configuration.done.contains_key(&id));
+        if self.configurations.is_empty() {
+            let text = format!("{action:?} was refused, but others saw what it did");
+            return Err(Violation { text });
+        }
+        Ok(())
+    }
+
+    /// Every process has ended: nobody waits for what only reads, and what has not taken effect
+    /// when the next process serves never will.
+    pub(crate) fn cut(&mut self) {
+        let gone: Vec<_> = self
+            .pending
+            .iter()
+            .filter(|(_, action)| M::only_reads(action))
+            .map(|(id, _)| *id)
+            .collect();
+        for id in gone {
+            self.pending.remove(&id);
+            for configuration in &mut self.configurations {
+                configuration.done.remove(&id);
+            }
+        }
+    }
+
+    /// The state was observed at rest after a cut: nothing is open any more.
+    pub(crate) fn settle(&mut self) {
+        self.pending.clear();
+        let mut settled = Vec::new();
+        for mut configuration in std::mem::take(&mut self.configurations) {
+            configuration.done.clear();
+            M::rest(&mut configuration.state);
+            add(&mut settled, configuration);
+        }
+        self.configurations = settled;
+    }
+
+    /// The states that are possible now.
+    pub(crate) fn states(&self) -> impl Iterator<Item = &M::State> {
+        self.configurations.iter().map(|configuration| &configuration.state)
+    }
+
+    /// Operations without a reply whose order can matter to an action, through any chain.
+    fn relevant(&self, action: &M::Action) -> Vec<OpId> {
+        let mut chain = vec![action];
+        let mut left: Vec<_> = self.pending.iter().collect();
+        let mut found = Vec::new();
+        while let Some(link) = chain.pop() {
+            left.retain(|(id, other)| {
+                let conflicts = M::conflict(link, other);
+                if conflicts {
+                    found.push(**id);
+                    chain.push(other);
+                }
+                !conflicts
+            });
+        }
+        found.sort_unstable();
+        found
+    }
+
+    /// Lets every sequence of some operations take effect, the empty one included.
+    fn in_every_order(
+        &self,
+        configuration: &Configuration<M>,
+        operations: &[OpId],
+        visit: &mut dyn FnMut(&Configuration<M>),
+    ) {
+        visit(configuration);
+        for id in operations.iter().filter(|id| !configuration.done.contains_key(id)) {
+            for (state, outcome) in M::step(&configuration.state, *id, &self.pending[id]) {
+                let mut next = Configuration { state, done: configuration.done.clone() };
+                next.done.insert(*id, outcome);
+                self.in_every_order(&next, operations, visit);
+            }
+        }
+    }
+}
+
+/// Adds a configuration unless it is there already.
+fn add<M: Machine>(to: &mut Vec<Configuration<M>>, configuration: Configuration<M>) {
+    if !to.iter().any(|other| other.same(&configuration)) {
+        to.push(configuration);
+    }
+}

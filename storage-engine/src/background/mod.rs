@@ -1,0 +1,33 @@
+//! What goes on behind the requests: checkpoints, dumps, collection of what nobody refers to.
+//!
+//! Every job can be cut anywhere and goes on after a start: what is to be done stands in tables
+//! and in the log, never only in memory.
+
+pub(crate) mod checkpoint;
+pub(crate) mod dump;
+pub(crate) mod gc;
+pub(crate) mod orphans;
+
+use std::sync::Arc;
+
+use crate::store::Store;
+
+/// Starts all jobs; they end when the store closes.
+pub(crate) fn start(store: &Store) {
+    let runtime = &store.world().runtime;
+    runtime.spawn("gc", Box::pin(gc::run(store.clone())));
+    runtime.spawn("dump", Box::pin(dump::run(store.clone())));
+    runtime.spawn("orphans", Box::pin(orphans::run(store.clone())));
+    let compactor = store.drive().compactor();
+    let closing = store.clone();
+    let compact = async move { compactor.run(move || closing.is_closing()).await };
+    runtime.spawn_writer("compaction", Box::pin(compact));
+    let shards = Arc::clone(store.drive().shards());
+    let world = store.world().clone();
+    let pool = Arc::clone(store.drive().pool());
+    let checkpoint = async move {
+        let why = shards.keep_checkpointed(Arc::clone(&world.runtime)).await;
+        pool.health().fail(format!("the drive index: {}", checkpoint::chain(&why)));
+    };
+    runtime.spawn("drive-index", Box::pin(checkpoint));
+}

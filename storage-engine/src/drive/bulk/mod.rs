@@ -1,0 +1,179 @@
+//! Bulk segments: fragments of large objects, and what compaction copies.
+//!
+//! ```text
+//! Bulk::append ─► lane: bounded queue ─► batch ─► write        (nothing durable yet)
+//! Bulk::flush ──► lane ─► flush ─► rows into the drive index ─► answer
+//! ```
+//!
+//! A few lanes, each with one open segment and one writer, so that many slow uploads interleave in
+//! few segments and a 16 MiB flush never sits before a commit of the log. A row of the drive index
+//! is written after the flush of what it points to; an answer to a flush means that every flush over
+//! the bytes before it succeeded, also those that a helper ran early.
+//!
+//! A start scans what lies behind the scanned offsets ([`scan`]); it never appends to a segment of
+//! an earlier process.
+
+mod lane;
+pub(crate) mod scan;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use bytes::Bytes;
+use coffer_types::GroupId;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+
+use self::lane::{Lane, LaneKind};
+use super::WriteClass;
+use super::error::DriveError;
+use super::pool::SegmentPool;
+use super::shards::{Place, ShardIndex, ShardKey};
+use crate::limits::Limits;
+use crate::ports::World;
+
+/// Open segments for uploads.
+const LANES: usize = 2;
+/// Items that wait in front of a lane at most, besides the bound in bytes.
+const ITEMS_MAX: usize = 256;
+
+/// A fragment to be written.
+#[derive(Debug)]
+pub(crate) struct Fragment {
+    pub(crate) key: ShardKey,
+    pub(crate) group: GroupId,
+    /// Where its payload begins in its shard.
+    pub(crate) shard_offset: u32,
+    pub(crate) last: bool,
+    pub(crate) payload: Vec<Bytes>,
+    pub(crate) checksums: Vec<u64>,
+    /// Where compaction copied it from.
+    pub(crate) from: Option<Place>,
+}
+
+impl Fragment {
+    pub(super) fn len(&self) -> usize {
+        self.payload.iter().map(Bytes::len).sum()
+    }
+}
+
+/// The lane of an extent: all its fragments go there, in order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct LaneNumber(usize);
+
+/// Fragments that were handed to a lane; flush before relying on them.
+#[derive(Debug)]
+#[must_use = "what was appended is not durable before it is flushed"]
+pub(crate) struct Receipt {
+    lane: LaneNumber,
+    appended: oneshot::Receiver<Result<(), DriveError>>,
+}
+
+/// What a lane takes from its queue.
+enum Item {
+    /// Fragments for one batch.
+    Append {
+        fragments: Vec<Fragment>,
+        permit: OwnedSemaphorePermit,
+        /// Whether they were written: each upload learns of its own.
+        done: oneshot::Sender<Result<(), DriveError>>,
+    },
+    Flush(oneshot::Sender<Result<(), DriveError>>),
+}
+
+/// The lanes of a drive.
+pub(crate) struct Bulk {
+    lanes: Vec<mpsc::Sender<Item>>,
+    budget: Arc<Semaphore>,
+    pool: Arc<SegmentPool>,
+    next: AtomicUsize,
+}
+
+impl Bulk {
+    /// Starts the lanes; the last one takes copies.
+    pub(crate) fn start(
+        world: &World,
+        limits: &Limits,
+        pool: &Arc<SegmentPool>,
+        shards: &Arc<ShardIndex>,
+        term: u64,
+    ) -> Self {
+        let start = |kind| {
+            let (sender, queue) = mpsc::channel(ITEMS_MAX);
+            let lane = Lane::new(world, pool, shards, term, kind);
+            world.runtime.spawn_writer("bulk", Box::pin(lane.run(queue)));
+            sender
+        };
+        let uploads = (0..LANES).map(|_| start(LaneKind::Uploads));
+        let lanes = uploads.chain([start(LaneKind::Copies)]).collect();
+        Self {
+            lanes,
+            budget: Arc::new(Semaphore::new(limits.queue_bytes.min(Semaphore::MAX_PERMITS))),
+            pool: Arc::clone(pool),
+            next: AtomicUsize::new(0),
+        }
+    }
+
+    /// A lane for a new extent.
+    pub(crate) fn choose(&self) -> LaneNumber {
+        LaneNumber(self.next.fetch_add(1, Ordering::Relaxed) % LANES)
+    }
+
+    /// Queues a fragment; waits while the queues are full.
+    pub(crate) async fn append(
+        &self,
+        lane: LaneNumber,
+        fragment: Fragment,
+    ) -> Result<Receipt, DriveError> {
+        self.admit(WriteClass::Normal)?;
+        self.send(lane, vec![fragment]).await
+    }
+
+    /// Queues copies of live shards for one batch.
+    pub(crate) async fn append_copies(&self, copies: Vec<Fragment>) -> Result<Receipt, DriveError> {
+        self.admit(WriteClass::Reserve)?;
+        self.send(LaneNumber(LANES), copies).await
+    }
+
+    async fn send(
+        &self,
+        lane: LaneNumber,
+        fragments: Vec<Fragment>,
+    ) -> Result<Receipt, DriveError> {
+        let bytes: usize = fragments.iter().map(Fragment::len).sum();
+        let cost = u32::try_from(bytes + 1).unwrap_or(u32::MAX);
+        let permit = Arc::clone(&self.budget).acquire_many_owned(cost).await;
+        let permit = permit.map_err(|_| DriveError::Closing)?;
+        let (done, appended) = oneshot::channel();
+        let item = Item::Append { fragments, permit, done };
+        self.lanes[lane.0].send(item).await.map_err(|_| DriveError::Closing)?;
+        Ok(Receipt { lane, appended })
+    }
+
+    /// Makes everything durable that was appended under these receipts, and findable.
+    pub(crate) async fn flush(&self, receipts: Vec<Receipt>) -> Result<(), DriveError> {
+        let mut lanes = BTreeSet::new();
+        for receipt in receipts {
+            receipt.appended.await.unwrap_or(Err(DriveError::Closing))?;
+            lanes.insert(receipt.lane);
+        }
+        let mut answers = Vec::with_capacity(lanes.len());
+        for lane in lanes {
+            let (done, answer) = oneshot::channel();
+            let sent = self.lanes[lane.0].send(Item::Flush(done)).await;
+            sent.map_err(|_| DriveError::Closing)?;
+            answers.push(answer);
+        }
+        for answer in answers {
+            answer.await.unwrap_or(Err(DriveError::Closing))?;
+        }
+        Ok(())
+    }
+
+    fn admit(&self, class: WriteClass) -> Result<(), DriveError> {
+        if let Some(why) = self.pool.health().failure() {
+            return Err(DriveError::Failed(why.to_owned()));
+        }
+        if self.pool.admits(class) { Ok(()) } else { Err(DriveError::Full) }
+    }
+}

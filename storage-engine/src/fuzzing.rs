@@ -1,0 +1,73 @@
+//! Doors for the fuzz targets to the parsers of persisted bytes whose types are the engine's own.
+//!
+//! Each decodes bytes and gives what they encode to; `None` if they do not decode. Nothing else may
+//! use this module, and it holds no logic.
+
+use coffer_types::BucketId;
+
+use crate::drive::shards::SegmentRow;
+use crate::encryption::Sealer;
+use crate::metadata::command::Command;
+use crate::metadata::rows::{
+    BucketRow, DocumentRow, ExtentRow, GcRow, LoadRow, NameRow, NullRow, ObjectRow, Row, StatsRow,
+    VersionRow,
+};
+use crate::metadata::tables;
+
+/// Kinds of rows that [`row`] knows.
+pub const ROW_KINDS: u8 = 10;
+
+/// A command.
+pub fn command(bytes: &[u8]) -> Option<Vec<u8>> {
+    Command::decode(bytes).ok().map(|command| command.encode())
+}
+
+/// A row of a group's index, by its kind from 0 on.
+pub fn row(kind: u8, bytes: &[u8]) -> Option<Vec<u8>> {
+    fn again<R: Row>(bytes: &[u8]) -> Option<Vec<u8>> {
+        R::decode(bytes).ok().map(|row| row.encode())
+    }
+    match kind {
+        0 => again::<NameRow>(bytes),
+        1 => again::<LoadRow>(bytes),
+        2 => again::<BucketRow>(bytes),
+        3 => again::<StatsRow>(bytes),
+        4 => again::<ObjectRow>(bytes),
+        5 => again::<VersionRow>(bytes),
+        6 => again::<NullRow>(bytes),
+        7 => again::<ExtentRow>(bytes),
+        8 => again::<GcRow>(bytes),
+        9 => again::<DocumentRow>(bytes),
+        _ => None,
+    }
+}
+
+/// A key of `versions`.
+pub fn version_key(bytes: &[u8]) -> Option<Vec<u8>> {
+    let (key, seq) = tables::parse_version_key(bytes)?;
+    let bucket = BucketId::from_bytes(*bytes.first_chunk()?);
+    Some(tables::version_key(bucket, key.as_bytes(), seq))
+}
+
+/// A key of `refs`.
+pub fn ref_key(bytes: &[u8]) -> Option<Vec<u8>> {
+    let (bucket, seq, part) = tables::parse_ref_key(bytes)?;
+    let extent = coffer_types::ExtentId::from_bytes(*bytes.first_chunk()?);
+    Some(tables::ref_key(extent, bucket, seq, part))
+}
+
+/// A key of `gc`.
+pub fn gc_key(bytes: &[u8]) -> Option<Vec<u8>> {
+    let (sequence, extent) = tables::parse_gc_key(bytes)?;
+    Some(tables::gc_key(sequence, extent))
+}
+
+/// A value sealed by a store key under a name; gives what it holds.
+pub fn sealed(key: &[u8; 32], name: &[u8], bytes: &[u8]) -> Option<Vec<u8>> {
+    Sealer::new(key).open(name, bytes).ok().map(|value| value.to_vec())
+}
+
+/// A row of the drive index's `segments`.
+pub fn segment_row(bytes: &[u8]) -> Option<Vec<u8>> {
+    SegmentRow::from_bytes(bytes).ok().map(|row| row.to_bytes().to_vec())
+}

@@ -1,0 +1,222 @@
+//! Commands: the deterministic changes of metadata that a group's log holds.
+//!
+//! Bytes: a version byte, then the enum in a compact encoding (postcard). The order of variants
+//! and of fields is part of the format: variants are only ever appended, and a change of fields is
+//! a new variant. A command carries everything that decides its outcome; `apply` reads only the
+//! command, its log position and its own group's tables.
+
+use coffer_types::{
+    AccountId, BucketId, BucketName, ChecksumValue, ExtentId, GroupId, ObjectKey, Timestamp,
+    VersionSeq,
+};
+use serde::{Deserialize, Serialize};
+
+use super::rows::TagRow;
+use crate::bucket::Versioning;
+use crate::object::{StoredHeader, WriteCondition};
+
+/// An extent that a command brings: its shards are durable, or lie in the same batch.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct NewExtent {
+    pub(crate) id: ExtentId,
+    pub(crate) geometry: u8,
+    pub(crate) code: u8,
+    /// Roster slots of its drives, in shard order.
+    pub(crate) drives: Vec<u16>,
+    pub(crate) len: u64,
+    /// Plain CRC64-NVME of its bytes.
+    pub(crate) crc64: u64,
+}
+
+/// A new version of a key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct PutVersion {
+    pub(crate) bucket: BucketId,
+    pub(crate) key: ObjectKey,
+    pub(crate) size: u64,
+    pub(crate) etag: TagRow,
+    pub(crate) headers: Vec<StoredHeader>,
+    pub(crate) user_metadata: Vec<StoredHeader>,
+    pub(crate) checksums: Vec<ChecksumValue>,
+    /// Its bytes are these extents, whole and in this order.
+    pub(crate) extents: Vec<NewExtent>,
+    pub(crate) condition: WriteCondition,
+}
+
+/// Names a version in a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum VersionName {
+    /// The version without an id.
+    Null,
+    /// The one committed at this position.
+    Seq(VersionSeq),
+}
+
+/// A change of one group's metadata.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Command {
+    /// Data group: a bucket comes to be. It has no name yet.
+    OpenBucket { bucket: BucketId },
+    /// Data group: an empty bucket takes nothing more.
+    SealBucket { bucket: BucketId },
+    /// Data group: the rows of a sealed bucket go.
+    DropBucket { bucket: BucketId },
+    /// Group 0: a name is given to an open bucket, if it is free.
+    TakeName { name: BucketName, bucket: BucketId, owner: AccountId, group: GroupId },
+    /// Group 0: the name of this bucket is free again.
+    FreeName { name: BucketName, bucket: BucketId },
+    /// Data group.
+    SetVersioning { bucket: BucketId, versioning: Versioning },
+    /// Data group.
+    PutVersion(PutVersion),
+    /// Data group: a version goes, or a delete marker hides the key.
+    DeleteVersion {
+        bucket: BucketId,
+        key: ObjectKey,
+        version: Option<VersionName>,
+        condition: WriteCondition,
+    },
+    /// Data group: the shards of these extents are gone for good.
+    Collected { rows: Vec<(u64, ExtentId)> },
+    /// Group 0: a document is written, or removed where `bytes` is absent.
+    PutDocument {
+        kind: String,
+        name: String,
+        expected_revision: Option<u64>,
+        sealed: bool,
+        bytes: Option<Vec<u8>>,
+    },
+}
+
+/// A command that does not decode.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CommandError {
+    /// Written by a newer build.
+    #[error("the command has version {0}, which this build does not know")]
+    NewerVersion(u8),
+    /// Bytes that no build wrote.
+    #[error("the command does not decode")]
+    Malformed,
+}
+
+/// The version that is written.
+const VERSION: u8 = 1;
+
+impl Command {
+    /// Its bytes.
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        postcard::to_extend(self, vec![VERSION]).expect("commands hold only what postcard encodes")
+    }
+
+    /// From its bytes; every byte must be used.
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, CommandError> {
+        let (&version, rest) = bytes.split_first().ok_or(CommandError::Malformed)?;
+        if version != VERSION {
+            return Err(CommandError::NewerVersion(version));
+        }
+        match postcard::take_from_bytes(rest) {
+            Ok((command, [])) => Ok(command),
+            _ => Err(CommandError::Malformed),
+        }
+    }
+
+    /// Whether the command only takes away, and so may use the reserve of a full drive.
+    pub(crate) fn frees_space(&self) -> bool {
+        match self {
+            Self::SealBucket { .. }
+            | Self::DropBucket { .. }
+            | Self::FreeName { .. }
+            | Self::DeleteVersion { .. }
+            | Self::Collected { .. } => true,
+            Self::PutDocument { bytes, .. } => bytes.is_none(),
+            Self::OpenBucket { .. }
+            | Self::TakeName { .. }
+            | Self::SetVersioning { .. }
+            | Self::PutVersion(_) => false,
+        }
+    }
+}
+
+/// What applying a command did. Refusals are outcomes too: they are decided in log order and are
+/// the same on every replay.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// Done; there is nothing more to say.
+    Done,
+    /// The bucket has its name.
+    Named { created: Timestamp },
+    /// The name is taken.
+    NameTaken,
+    /// The bucket is not open in this group.
+    NoBucket,
+    /// The bucket still has versions or delete markers.
+    NotEmpty,
+    /// A version was committed.
+    Put {
+        version: VersionName,
+        /// Whether the bucket keeps or kept versions, so that clients are told the id.
+        versioned: bool,
+        modified: Timestamp,
+    },
+    /// A version went, or a delete marker came; `None` if there was nothing to do.
+    Deleted { version: Option<VersionName>, delete_marker: bool },
+    /// A condition did not hold.
+    PreconditionFailed(&'static str),
+    /// A condition on an existing version found none.
+    NothingToMatch,
+    /// A document was written.
+    Document { revision: u64 },
+    /// The document has another revision.
+    DocumentConflict { actual: u64 },
+}
+
+#[cfg(test)]
+mod tests {
+    use coffer_types::WriterEpoch;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn golden_bytes_of_version_1() {
+        let bucket = BucketId { epoch: WriterEpoch(3), counter: 300 };
+        let name = BucketName::parse("photos").expect("valid");
+        let cases: [(Command, &[u8]); 4] = [
+            (Command::OpenBucket { bucket }, &[1, 0, 3, 0xac, 2]),
+            (Command::FreeName { name, bucket }, b"\x01\x04\x06photos\x03\xac\x02"),
+            (
+                Command::SetVersioning { bucket, versioning: Versioning::Suspended },
+                &[1, 5, 3, 0xac, 2, 2],
+            ),
+            (
+                Command::DeleteVersion {
+                    bucket,
+                    key: ObjectKey::parse("a").expect("valid"),
+                    version: Some(VersionName::Seq(VersionSeq(5))),
+                    condition: WriteCondition::default(),
+                },
+                &[1, 7, 3, 0xac, 2, 1, b'a', 1, 1, 5, 0, 0, 0, 0],
+            ),
+        ];
+        for (command, golden) in cases {
+            assert_eq!(command.encode(), golden, "{command:?}");
+            assert_eq!(Command::decode(golden).expect("decodes"), command);
+        }
+    }
+
+    #[test]
+    fn newer_and_longer_commands_are_refused() {
+        assert!(matches!(Command::decode(&[2, 0]), Err(CommandError::NewerVersion(2))));
+        assert!(matches!(Command::decode(&[]), Err(CommandError::Malformed)));
+        let mut long = Command::Collected { rows: Vec::new() }.encode();
+        long.push(0);
+        assert!(matches!(Command::decode(&long), Err(CommandError::Malformed)));
+    }
+
+    proptest! {
+        #[test]
+        fn decoding_survives_any_bytes(bytes in proptest::collection::vec(any::<u8>(), 0..256)) {
+            let _ = Command::decode(&bytes);
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! The metadata log of a single node: commands go into the drive's log, and come back applied.
+//!
+//! A proposal waits in the log writer's bounded queue, is flushed in a batch with whatever else
+//! waits, applied in log order, and answered. An answer means durable and visible.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use coffer_types::{Clock, CommandId, GroupId, RequestId, Timestamp, WriterEpoch};
+use tokio::sync::oneshot;
+
+use super::MetadataError;
+use super::apply::LogPoint;
+use super::command::{Command, Outcome};
+use super::state_machine::{BatchEnd, Placed, StateMachines, Ticket};
+use crate::background::checkpoint::{CheckpointState, Checkpoints, chain};
+use crate::drive::log::{
+    Applier, FlushedBatch, HeldSegment, LogHandle, LogSegments, Proposal, Refusal,
+};
+use crate::drive::shards::{Scanned, ShardIndex};
+use crate::drive::{SmallShard, WriteClass};
+use crate::format::command_header::CommandHeader;
+use crate::format::segment::Stream;
+
+/// State machines and checkpoint triggers, shared with whoever closes the store. The lock is
+/// uncontended while the log runs: its writer alone takes it.
+pub(crate) type SharedMachines = Arc<Mutex<Machines>>;
+
+/// What runs behind every flush.
+#[derive(Debug)]
+pub(crate) struct Machines {
+    pub(crate) states: StateMachines,
+    pub(crate) checkpoints: Checkpoints,
+}
+
+impl Machines {
+    /// Notes in every group that everything logged so far is applied.
+    pub(crate) fn reach_end(&mut self) {
+        let Some(end) = self.checkpoints.end else {
+            return;
+        };
+        let groups: Vec<_> = self.states.positions().map(|(group, _)| group).collect();
+        for group in groups {
+            self.states.reached(group, end);
+        }
+    }
+}
+
+/// Locks them; a panic while applying has stopped the machines themselves.
+pub(crate) fn lock(machines: &SharedMachines) -> MutexGuard<'_, Machines> {
+    machines.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Runs on the log writer's thread, right behind each flush.
+#[derive(Debug)]
+pub(crate) struct LogApplier {
+    pub(crate) machines: SharedMachines,
+    pub(crate) shards: Arc<ShardIndex>,
+}
+
+impl Applier for LogApplier {
+    type Ticket = Ticket;
+
+    fn apply(&mut self, batch: FlushedBatch<Ticket>) {
+        // Findable before named.
+        if let Err(error) = self.insert_shards(&batch) {
+            let error = MetadataError::DriveFailed(error);
+            batch.commands.into_iter().for_each(|flushed| {
+                let _ = flushed.ticket.reply.send(Err(error.clone()));
+            });
+            return;
+        }
+        let end = BatchEnd::from(batch.end);
+        let placed: Vec<_> = batch
+            .commands
+            .iter()
+            .map(|flushed| Placed {
+                point: LogPoint {
+                    group: flushed.group,
+                    index: flushed.index,
+                    time: flushed.header.log_time,
+                },
+                term: batch.term,
+                command: &flushed.ticket.command,
+            })
+            .collect();
+        let mut machines = lock(&self.machines);
+        let outcomes = machines.states.apply(&placed, end);
+        let Machines { states, checkpoints } = &mut *machines;
+        checkpoints.after_batch(states, batch.len, end);
+        drop(machines);
+        answer(batch, outcomes);
+    }
+
+    fn refuse(&mut self, tickets: Vec<Ticket>, why: Refusal) {
+        let error = MetadataError::from(why);
+        for ticket in tickets {
+            // A caller that went away needs no answer.
+            let _ = ticket.reply.send(Err(error.clone()));
+        }
+    }
+}
+
+impl From<Refusal> for MetadataError {
+    fn from(why: Refusal) -> Self {
+        match why {
+            Refusal::DriveFull => Self::DriveFull,
+            Refusal::DriveFailed(why) => Self::DriveFailed(why),
+            Refusal::Closing => Self::Unavailable,
+        }
+    }
+}
+
+impl LogApplier {
+    fn insert_shards(&self, batch: &FlushedBatch<Ticket>) -> Result<(), String> {
+        let entries: Vec<_> =
+            batch.commands.iter().filter_map(|flushed| flushed.shard.clone()).collect();
+        if entries.is_empty() {
+            return Ok(());
+        }
+        let to = Scanned {
+            segment: batch.end.segment,
+            generation: batch.end.generation,
+            stream: Stream::Log,
+            end: batch.end.offset,
+        };
+        self.shards.insert(&to, &entries).map_err(|error| chain(&error))
+    }
+}
+
+fn answer(batch: FlushedBatch<Ticket>, outcomes: Result<Vec<Outcome>, MetadataError>) {
+    match outcomes {
+        Ok(outcomes) => {
+            for (flushed, outcome) in batch.commands.into_iter().zip(outcomes) {
+                // A caller that went away needs no answer.
+                let _ = flushed.ticket.reply.send(Ok(outcome));
+            }
+        }
+        Err(error) => {
+            tracing::error!(%error, "a command could not be applied; no more writes until restart");
+            for flushed in batch.commands {
+                let _ = flushed.ticket.reply.send(Err(error.clone()));
+            }
+        }
+    }
+}
+
+/// The log as the engine uses it.
+pub(crate) struct LocalLog {
+    pub(crate) handle: LogHandle<Ticket>,
+    pub(crate) segments: Arc<LogSegments>,
+    pub(crate) machines: SharedMachines,
+    pub(crate) checkpoints: Arc<CheckpointState>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) epoch: WriterEpoch,
+    pub(crate) next_command: AtomicU64,
+}
+
+impl LocalLog {
+    /// Logs a command and waits until it is durable and applied.
+    pub(crate) async fn propose(
+        &self,
+        group: GroupId,
+        command: Command,
+        shard: Option<SmallShard>,
+    ) -> Result<Outcome, MetadataError> {
+        if let Some(failure) = self.checkpoints.failure.get() {
+            return Err(MetadataError::DriveFailed(failure.clone()));
+        }
+        self.checkpoints.wait_for_room().await;
+        let class = if command.frees_space() { WriteClass::Reserve } else { WriteClass::Normal };
+        let (reply, answer) = oneshot::channel();
+        let proposal = Proposal {
+            group,
+            header: self.header(),
+            body: Bytes::from(command.encode()),
+            shard,
+            class,
+            ticket: Ticket { command, reply },
+        };
+        self.handle.propose(proposal).await?;
+        answer.await.unwrap_or(Err(MetadataError::Unavailable))
+    }
+
+    /// Closed segments that some group still needs, oldest first.
+    pub(crate) fn held(&self) -> Vec<HeldSegment> {
+        self.segments.held()
+    }
+
+    fn header(&self) -> CommandHeader {
+        let counter = self.next_command.fetch_add(1, Ordering::Relaxed);
+        CommandHeader {
+            id: CommandId { epoch: self.epoch, counter },
+            proposer_time: self.clock.wall(),
+            log_time: Timestamp::default(),
+            principal: None,
+            request: RequestId(0),
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! Digests of a body, computed as its bytes pass.
+//!
+//! The MD5 is the entity tag. Checksums that the sender names are compared before anything is
+//! committed. The CRC64 of each 64 KiB block is what a read verifies.
+
+use coffer_types::{ChecksumAlgorithm, ChecksumValue};
+use crc_fast::CrcAlgorithm;
+
+use super::ObjectError;
+use super::body::ExpectedDigests;
+
+/// A checksum under way.
+#[allow(clippy::large_enum_variant)] // a few per upload; boxing would cost more
+enum Running {
+    Crc(ChecksumAlgorithm, crc_fast::Digest),
+    Sha(ChecksumAlgorithm, aws_lc_rs::digest::Context),
+}
+
+impl Running {
+    fn new(algorithm: ChecksumAlgorithm) -> Self {
+        use aws_lc_rs::digest::{Context, SHA1_FOR_LEGACY_USE_ONLY, SHA256};
+        let crc = |kind| Self::Crc(algorithm, crc_fast::Digest::new(kind));
+        match algorithm {
+            ChecksumAlgorithm::Crc32 => crc(CrcAlgorithm::Crc32IsoHdlc),
+            ChecksumAlgorithm::Crc32c => crc(CrcAlgorithm::Crc32Iscsi),
+            ChecksumAlgorithm::Crc64Nvme => crc(CrcAlgorithm::Crc64Nvme),
+            ChecksumAlgorithm::Sha1 => {
+                Self::Sha(algorithm, Context::new(&SHA1_FOR_LEGACY_USE_ONLY))
+            }
+            ChecksumAlgorithm::Sha256 => Self::Sha(algorithm, Context::new(&SHA256)),
+        }
+    }
+
+    fn update(&mut self, bytes: &[u8]) {
+        match self {
+            Self::Crc(_, digest) => digest.update(bytes),
+            Self::Sha(_, context) => context.update(bytes),
+        }
+    }
+
+    fn finish(self) -> ChecksumValue {
+        let right_length = "the digest has the length of its algorithm";
+        match self {
+            Self::Crc(algorithm, digest) => {
+                let value = digest.finalize().to_be_bytes();
+                let bytes = &value[8 - algorithm.len()..];
+                ChecksumValue::new(algorithm, bytes).expect(right_length)
+            }
+            Self::Sha(algorithm, context) => {
+                ChecksumValue::new(algorithm, context.finish().as_ref()).expect(right_length)
+            }
+        }
+    }
+}
+
+/// All digests of one body.
+pub(super) struct Digests {
+    md5: md5_simd::Md5State,
+    running: Vec<Running>,
+    len: u64,
+}
+
+/// Digests of a whole body that are what its sender said.
+pub(super) struct Verified {
+    pub(super) md5: [u8; 16],
+    pub(super) checksums: Vec<ChecksumValue>,
+}
+
+impl Digests {
+    pub(super) fn new(mut algorithms: Vec<ChecksumAlgorithm>) -> Self {
+        algorithms.sort_unstable();
+        algorithms.dedup();
+        let running = algorithms.into_iter().map(Running::new).collect();
+        Self { md5: md5_simd::Md5State::new(), running, len: 0 }
+    }
+
+    /// Bytes seen.
+    pub(super) fn len(&self) -> u64 {
+        self.len
+    }
+
+    pub(super) fn update(&mut self, bytes: &[u8]) {
+        self.md5.update(bytes);
+        for running in &mut self.running {
+            running.update(bytes);
+        }
+        self.len += bytes.len() as u64;
+    }
+
+    /// Compares with what the sender named.
+    pub(super) fn verify(self, expected: &ExpectedDigests) -> Result<Verified, ObjectError> {
+        let md5 = self.md5.finalize();
+        if expected.md5.is_some_and(|expected| expected != md5) {
+            return Err(ObjectError::Md5Mismatch);
+        }
+        let checksums: Vec<_> = self.running.into_iter().map(Running::finish).collect();
+        for wanted in &expected.checksums {
+            let algorithm = wanted.algorithm();
+            let actual = checksums.iter().find(|actual| actual.algorithm() == algorithm);
+            if let Some(actual) = actual.filter(|actual| *actual != wanted) {
+                return Err(ObjectError::ChecksumMismatch { actual: actual.clone() });
+            }
+        }
+        Ok(Verified { md5, checksums })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The check values of the algorithms' catalogues, for the text "123456789".
+    #[test]
+    fn known_answers() {
+        let cases: [(ChecksumAlgorithm, &[u8]); 3] = [
+            (ChecksumAlgorithm::Crc32, &[0xcb, 0xf4, 0x39, 0x26]),
+            (ChecksumAlgorithm::Crc32c, &[0xe3, 0x06, 0x92, 0x83]),
+            (ChecksumAlgorithm::Crc64Nvme, &[0xae, 0x8b, 0x14, 0x86, 0x0a, 0x79, 0x98, 0x88]),
+        ];
+        for (algorithm, answer) in cases {
+            let mut digests = Digests::new(vec![algorithm]);
+            digests.update(b"1234");
+            digests.update(b"56789");
+            let verified = digests.verify(&ExpectedDigests::default());
+            let verified = verified.unwrap_or_else(|error| panic!("{error}"));
+            assert_eq!(verified.checksums[0].as_bytes(), answer, "{algorithm:?}");
+            assert_eq!(verified.md5[..4], [0x25, 0xf9, 0xe7, 0x94]);
+        }
+    }
+
+    #[test]
+    fn a_wrong_claim_is_named() {
+        let claim = |md5, checksums| {
+            let mut digests = Digests::new(vec![ChecksumAlgorithm::Sha256]);
+            digests.update(b"x");
+            digests.verify(&ExpectedDigests { md5, checksums }).err()
+        };
+        assert!(matches!(claim(Some([0; 16]), Vec::new()), Some(ObjectError::Md5Mismatch)));
+        let wrong = ChecksumValue::new(ChecksumAlgorithm::Sha256, &[0; 32]).expect("32 bytes");
+        assert!(matches!(claim(None, vec![wrong]), Some(ObjectError::ChecksumMismatch { .. })));
+    }
+}

@@ -1,0 +1,29 @@
+//! What the engine needs from the world below it, as traits.
+//!
+//! The engine takes disk, time, randomness and concurrency as values. Production gives it an
+//! operating system; the simulator gives it a world in one thread that a seed decides. Each port
+//! comes with a conformance suite in [`suite`] that every implementation must pass.
+
+mod file_system;
+mod runtime;
+pub mod suite;
+
+pub use file_system::{File, FileLock, FileSystem, OpenMode, Space};
+pub use runtime::{BlockingTask, Runtime, Task};
+
+use std::sync::Arc;
+
+use coffer_types::{Clock, Rand};
+
+/// Everything outside the engine that it may call.
+#[derive(Clone, Debug)]
+pub struct World {
+    /// Files of the drives.
+    pub file_system: Arc<dyn FileSystem>,
+    /// Tasks and timers.
+    pub runtime: Arc<dyn Runtime>,
+    /// Wall clock and monotonic time.
+    pub clock: Arc<dyn Clock>,
+    /// Random bytes.
+    pub rand: Arc<dyn Rand>,
+}

@@ -1,0 +1,10 @@
+//! Conformance suites of the ports: whatever implements a port runs them.
+//!
+//! A suite is a plain function that panics with the broken promise, so that a crate which brings
+//! an implementation calls it from its own tests.
+
+mod file_system;
+mod runtime;
+
+pub use file_system::file_system;
+pub use runtime::runtime;

@@ -1,0 +1,256 @@
+//! Starting: open the drive, find out what the log holds that the indexes do not, serve.
+//!
+//! ```text
+//! load     drive.id, lock, store key ─► segment headers ─► drive index ─► indexes (or their dumps)
+//!          ─► log behind the checkpoints ─► bulk segments behind the drive index
+//! open     a new log segment with `Start` and an `EpochStart` per group, flushed
+//!          ─► buckets that a crash left half made or half gone ─► background work
+//! ```
+//!
+//! [`load`] changes nothing that counts: the offline check stops there.
+
+pub(crate) mod indexes;
+mod replay;
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::{Arc, Mutex};
+
+use coffer_types::{GroupId, NodeId, WriterEpoch};
+use tokio::sync::oneshot;
+use zeroize::Zeroizing;
+
+use crate::background::checkpoint::{Checkpoints, chain};
+use crate::background::dump::DumpBook;
+use crate::background::{self, checkpoint};
+use crate::drive::Drive;
+use crate::drive::health::DriveHealth;
+use crate::drive::layout::{DrivePaths, OpenDrive, OpenedDrive, open_drive};
+use crate::drive::log::{LogSegments, OpenLog, StartedLog, Writer};
+use crate::drive::pool::SegmentPool;
+use crate::drive::shards::ShardIndex;
+use crate::encryption::Sealer;
+use crate::engine::{EngineConfig, OpenError, StartReport, StoreKeySource};
+use crate::format::store_key::StoreKey;
+use crate::limits::Limits;
+use crate::metadata::local_log::{LocalLog, LogApplier, Machines};
+use crate::metadata::state_machine::{BatchEnd, StateMachines, Ticket};
+use crate::ports::World;
+use crate::read_gate::ReadGate;
+use crate::store::{Shared, Store, all_groups};
+
+/// What a start read, before it wrote anything that counts.
+pub(crate) struct Loaded {
+    pub(crate) world: World,
+    pub(crate) limits: Limits,
+    pub(crate) drive: OpenedDrive,
+    pub(crate) pool: Arc<SegmentPool>,
+    pub(crate) shards: Arc<ShardIndex>,
+    pub(crate) segments: Arc<LogSegments>,
+    pub(crate) states: StateMachines,
+    pub(crate) end: crate::drive::log::LogEnd,
+    pub(crate) report: StartReport,
+}
+
+/// How to load.
+pub(crate) struct Load {
+    pub(crate) world: World,
+    pub(crate) config: EngineConfig,
+    /// Indexes to rebuild from their dumps although they open.
+    pub(crate) rebuild: BTreeSet<GroupId>,
+    /// Whether the drive index is built anew from the segments.
+    pub(crate) rebuild_shards: bool,
+}
+
+/// Opens a store and begins to serve.
+pub(crate) async fn open(
+    config: EngineConfig,
+    world: World,
+) -> Result<(Store, StartReport), OpenError> {
+    let load_world = world.clone();
+    let load = move || {
+        let (rebuild, rebuild_shards) = (BTreeSet::new(), false);
+        load(Load { world: load_world, config, rebuild, rebuild_shards })
+    };
+    let loaded = blocking(&world, load).await??;
+    let started = blocking(&world, move || serve(loaded)).await?;
+    let (store, report) = started?;
+    finish_buckets(&store).await?;
+    background::start(&store);
+    Ok((store, report))
+}
+
+/// Runs blocking work where that is allowed.
+pub(crate) async fn blocking<R: Send + 'static>(
+    world: &World,
+    work: impl FnOnce() -> R + Send + 'static,
+) -> Result<R, OpenError> {
+    let (done, result) = oneshot::channel();
+    let run = move || {
+        // The caller may have given up.
+        let _ = done.send(work());
+    };
+    world.runtime.spawn_blocking("start", Box::new(run));
+    result.await.map_err(|_| OpenError::Refused("the start was stopped".to_owned()))
+}
+
+/// Reads everything that a start needs. Blocks.
+pub(crate) fn load(load: Load) -> Result<Loaded, OpenError> {
+    let Load { world, config, rebuild, rebuild_shards } = load;
+    let [root] = config.drives.as_slice() else {
+        return Err(OpenError::Refused(format!(
+            "this version serves exactly one drive, {} were given: name one folder",
+            config.drives.len()
+        )));
+    };
+    let limits = limits(&world, &config, root)?;
+    let given_key = match config.store_key {
+        StoreKeySource::OnDrive => None,
+        StoreKeySource::Given(bytes) => Some(StoreKey::new(Zeroizing::new(*bytes))),
+    };
+    let open = OpenDrive { root, given_key, limits: &limits };
+    let drive = open_drive(&world, &open, &mut |_| Ok(())).map_err(|error| refused(&error))?;
+    let limits = Limits { segment_len: drive.identity.segment_len, ..limits };
+    let pool = SegmentPool::open(&world, &drive, &limits, DriveHealth::default());
+    let pool = Arc::new(pool.map_err(|error| refused(&error))?);
+    pool.reserve_bytes(limits.reserve_bytes());
+    let mut report = StartReport { formatted: drive.formatted, ..StartReport::default() };
+    let shards = replay::open_shards(&world, &pool, &limits, rebuild_shards, &mut report)?;
+    let segments = Arc::new(LogSegments::new(Arc::clone(&pool)));
+    let replay = replay::Replay {
+        world: &world,
+        limits: &limits,
+        pool: &pool,
+        segments: &segments,
+        shards: &shards.index,
+        read_everything: shards.rebuild.is_some(),
+        accept_loss: config.accept_loss,
+    };
+    let replayed = replay.run(rebuild, &mut report)?;
+    Ok(Loaded {
+        shards: shards.index,
+        segments,
+        states: replayed.states,
+        end: replayed.end,
+        world,
+        limits,
+        drive,
+        pool,
+        report,
+    })
+}
+
+fn limits(world: &World, config: &EngineConfig, root: &Path) -> Result<Limits, OpenError> {
+    if let Some(limits) = &config.limits {
+        return Ok(limits.clone());
+    }
+    let existing =
+        root.ancestors().find(|folder| world.file_system.exists(folder).is_ok_and(|exists| exists));
+    let space = world.file_system.space(existing.unwrap_or(root)).map_err(|error| {
+        OpenError::Refused(format!("cannot look at {}: {error}", root.display()))
+    })?;
+    Ok(Limits::for_drive(space.total))
+}
+
+/// One sentence with its cause and remedy.
+pub(crate) fn refused(error: &dyn std::error::Error) -> OpenError {
+    OpenError::Refused(chain(error))
+}
+
+/// Opens the log for writing and starts the writers.
+fn serve(loaded: Loaded) -> Result<(Store, StartReport), OpenError> {
+    let Loaded { world, limits, drive, pool, shards, segments, states, end, report, .. } = loaded;
+    let paths = DrivePaths::new(drive.paths.root());
+    let dump_book = DumpBook::load(&world.file_system, &paths).map_err(|error| refused(&error))?;
+    let indexes = states.indexes();
+    let groups: Vec<_> = all_groups().collect();
+    let checkpoints = Checkpoints::new(Arc::clone(&world.runtime), limits.clone(), &groups);
+    let checkpoint_state = Arc::clone(&checkpoints.state);
+    let machines = Arc::new(Mutex::new(Machines { states, checkpoints }));
+    let applier = LogApplier { machines: Arc::clone(&machines), shards: Arc::clone(&shards) };
+    let started: StartedLog<Ticket> = Writer::start(OpenLog {
+        world: world.clone(),
+        limits: limits.clone(),
+        pool: Arc::clone(&pool),
+        segments: Arc::clone(&segments),
+        applier,
+        node: NodeId::from_bytes(*drive.identity.node.as_bytes()),
+        end,
+    })
+    .map_err(|error| refused(&error))?;
+    let end = BatchEnd::from(started.end);
+    crate::metadata::local_log::lock(&machines).states.begin_term(&started.tails, end);
+    let running = Drive::start(&world, &limits, &pool, &shards, &segments, started.term);
+    pool.grow_in_background();
+    let log = LocalLog {
+        handle: started.handle,
+        segments,
+        machines,
+        checkpoints: Arc::clone(&checkpoint_state),
+        clock: Arc::clone(&world.clock),
+        epoch: started.epoch,
+        next_command: AtomicU64::new(0),
+    };
+    let store = Store::new(Shared {
+        sealer: Sealer::new(drive.store_key.as_bytes()),
+        world,
+        limits,
+        indexes,
+        log,
+        drive: running,
+        checkpoints: checkpoint_state,
+        dump_book,
+        read_gate: ReadGate::new(),
+        epoch: started.epoch,
+        next_extent: AtomicU64::new(0),
+        next_bucket: AtomicU64::new(0),
+        dumps: AtomicU64::new(0),
+        closing: AtomicBool::new(false),
+        lock: Mutex::new(Some(drive.lock)),
+    });
+    Ok((store, report))
+}
+
+/// Finishes what a crash left: sealed buckets go, open ones without a name go.
+async fn finish_buckets(store: &Store) -> Result<(), OpenError> {
+    let leftovers = indexes::unfinished_buckets(store).map_err(|error| refused(&error))?;
+    for (group, bucket, name) in leftovers {
+        let done = match name {
+            Some(name) => crate::bucket::remove::finish(store, &name, group, bucket).await,
+            None => crate::bucket::create::drop_unnamed(store, group, bucket).await,
+        };
+        done.map_err(|error| refused(&error))?;
+    }
+    Ok(())
+}
+
+/// The writer epochs that are closed: nothing of them is in flight.
+pub(crate) fn closed_before(epoch: WriterEpoch) -> WriterEpoch {
+    WriterEpoch(epoch.0.saturating_sub(1))
+}
+
+/// Stops a store: no new calls, what waits is flushed, indexes are checkpointed, the lock is freed.
+pub(crate) async fn close(store: &Store) -> Result<(), crate::metadata::MetadataError> {
+    if !store.start_closing() {
+        return Ok(());
+    }
+    store.log().handle.close().await;
+    store.checkpoints().idle().await;
+    let shards = store.drive().checkpoint().await;
+    let machines = Arc::clone(&store.log().machines);
+    let all = move || {
+        let mut machines = crate::metadata::local_log::lock(&machines);
+        machines.reach_end();
+        checkpoint::checkpoint_all(machines.states.groups_mut())
+    };
+    let stopped = |_| crate::metadata::MetadataError::Unavailable;
+    let closed = blocking(store.world(), all).await.map_err(stopped)?;
+    shards?;
+    closed.map_err(|error| crate::metadata::MetadataError::DriveFailed(chain(&error)))?;
+    if let Err(error) = store.drive().shards().close() {
+        return Err(crate::metadata::MetadataError::DriveFailed(chain(&error)));
+    }
+    store.unlock();
+    Ok(())
+}

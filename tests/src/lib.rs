@@ -1,0 +1,25 @@
+//! Black-box tests of the `coffer` binary: this library starts it, talks to it, and kills it.
+//!
+//! Nothing here knows a crate of Coffer; what counts is the binary and the wire. The suites are in
+//! `tests/tests/`, the scripts that drive aws-cli and boto3 in `tests/clients/`.
+//!
+//! - [`Server`] runs the binary on a temporary drive, captures its log and fails the test on any
+//!   WARN or ERROR line that the test did not announce.
+//! - [`Connection`] sends bytes exactly as given; [`Signer`] signs requests for it.
+//! - [`client_script`] runs a script with the pinned clients of `make tools`.
+//!
+//! `COFFER_BIN` names the binary; without it, it is `coffer` beside the test's own build.
+
+mod binary;
+mod connection;
+mod payload;
+mod python;
+mod server;
+mod sign;
+
+pub use binary::{Output, coffer, run_for_output};
+pub use connection::{Connection, Response};
+pub use payload::{crc32_header, pattern};
+pub use python::{Script, client_script};
+pub use server::{Keys, Launch, Server, free_port, plain_get};
+pub use sign::{ChunkSigner, Request, Signer};
