@@ -153,7 +153,8 @@ async fn serve(settings: &Settings, drive: &Path) -> Result<(), Failure> {
         report: &report,
         took,
     });
-    tracing::info!(s3 = s3_url, management = management_url, "ready");
+    let replayed = report.replayed_commands;
+    tracing::info!(s3 = s3_url, management = management_url, replayed, "ready");
 
     let signal = signals.next().await;
     tracing::info!(signal, "stopping: running requests finish first");

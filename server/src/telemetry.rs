@@ -15,7 +15,8 @@ use crate::config::LogFormat;
 
 /// Begins logging. `level` was checked by the configuration.
 pub(crate) fn begin(format: LogFormat, level: &str) -> Result<(), TryInitError> {
-    let filter = EnvFilter::new(level);
+    // The protocol library calls every refused request an error; the access log has them all.
+    let filter = EnvFilter::new(format!("s3s=off,{level}"));
     let lines = fmt::layer().with_writer(io::stderr);
     match format {
         LogFormat::Text => {

@@ -142,7 +142,7 @@ fn parse_value(
 ) -> Result<ChecksumValue, Failure> {
     let decoded = base64_simd::STANDARD.decode_to_vec(value).ok();
     decoded.and_then(|bytes| ChecksumValue::new(algorithm, &bytes).ok()).ok_or_else(|| {
-        Failure::new(Code::BadDigest, format!("Value for {name} header is invalid."))
+        Failure::new(Code::InvalidRequest, format!("Value for {name} header is invalid."))
     })
 }
 

@@ -7,7 +7,7 @@ use coffer_storage_engine::bucket::BucketInfo;
 use coffer_storage_engine::object::WriteCondition;
 use coffer_storage_engine::object::put::{PutDone, PutObject};
 use coffer_types::ObjectKey;
-use hyper::header::{ETAG, HeaderMap};
+use hyper::header::{CONTENT_LENGTH, ETAG, HeaderMap};
 use s3s::dto::{PutObjectInput, PutObjectOutput};
 use s3s::{S3Request, S3Response};
 
@@ -25,7 +25,7 @@ pub(crate) async fn put_object(
     let input = request.input;
     let key = ObjectKey::parse(input.key)?;
     let bucket = api.bucket(&input.bucket)?;
-    let length = announced_length(input.content_length)?;
+    let length = announced_length(&request.headers, input.content_length)?;
     let claimed = ClaimedDigests::parse(&request.headers)?;
     let put = PutObject {
         bucket: bucket.name.clone(),
@@ -45,9 +45,12 @@ pub(crate) async fn put_object(
     Ok(S3Response::with_headers(PutObjectOutput::default(), answer(&bucket, &done)))
 }
 
-/// The protocol library has put the decoded length here, whatever way the body travels.
-fn announced_length(length: Option<i64>) -> Result<u64, Failure> {
-    length.and_then(|length| u64::try_from(length).ok()).ok_or_else(|| {
+/// The protocol library has put the decoded length here, whatever way the body travels; where no
+/// header tells one, it says 0.
+fn announced_length(headers: &HeaderMap, length: Option<i64>) -> Result<u64, Failure> {
+    let is_told = headers.contains_key(CONTENT_LENGTH)
+        || headers.contains_key("x-amz-decoded-content-length");
+    length.filter(|_| is_told).and_then(|length| u64::try_from(length).ok()).ok_or_else(|| {
         Failure::new(Code::MissingContentLength, "You must provide the Content-Length HTTP header.")
     })
 }

@@ -222,11 +222,12 @@ mod tests {
         let large = KeptDumps { bytes: 400, ..none };
         assert_eq!(pick(large, none, 500, false), None, "a large dump waits for more log");
         let recent = KeptDumps { older: 15, newest: 25, bytes: 0 };
-        assert_eq!(pick(recent, none, 150, false), Some(A));
-        assert_eq!(pick(recent, none, 1_000, true), Some(A), "no room: whoever holds log");
+        let covered = KeptDumps { older: 5, newest: 5, bytes: 0 };
+        assert_eq!(pick(recent, covered, 150, false), Some(A));
+        assert_eq!(pick(recent, covered, 1_000, true), Some(A), "no room: whoever holds log");
         let current = KeptDumps { older: 15, newest: 30, bytes: 0 };
         assert_eq!(pick(current, none, 1_000, true), Some(B));
-        assert_eq!(pick(current, KeptDumps { older: 5, newest: 5, bytes: 0 }, 1_000, true), None);
+        assert_eq!(pick(current, covered, 1_000, true), None);
     }
 
     #[test]

@@ -111,6 +111,7 @@ pub(crate) fn load(load: Load) -> Result<Loaded, OpenError> {
     };
     let open = OpenDrive { root, given_key, limits: &limits };
     let drive = open_drive(&world, &open, &mut |_| Ok(())).map_err(|error| refused(&error))?;
+    make_folders(&world, &drive.paths)?;
     let limits = Limits { segment_len: drive.identity.segment_len, ..limits };
     let pool = SegmentPool::open(&world, &drive, &limits, DriveHealth::default());
     let pool = Arc::new(pool.map_err(|error| refused(&error))?);
@@ -151,6 +152,18 @@ fn limits(world: &World, config: &EngineConfig, root: &Path) -> Result<Limits, O
         OpenError::Refused(format!("cannot look at {}: {error}", root.display()))
     })?;
     Ok(Limits::for_drive(space.total))
+}
+
+/// Indexes and dumps can be built anew, and so can the folders they lie in.
+fn make_folders(world: &World, paths: &DrivePaths) -> Result<(), OpenError> {
+    let fs = &world.file_system;
+    for folder in [paths.indexes(), paths.dumps()] {
+        if !fs.exists(&folder).map_err(|error| refused(&error))? {
+            fs.create_dir(&folder).map_err(|error| refused(&error))?;
+            fs.sync_dir(paths.root()).map_err(|error| refused(&error))?;
+        }
+    }
+    Ok(())
 }
 
 /// One sentence with its cause and remedy.
