@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use bytes::Bytes;
 use coffer_types::RequestId;
+use hyper::header::{CONTENT_LENGTH, HeaderMap};
 use hyper::http::Extensions;
 use tracing::Span;
 
@@ -108,5 +109,18 @@ impl RequestState {
     fn lock(&self) -> MutexGuard<'_, Inner> {
         // Every critical section is one assignment: a panic elsewhere leaves it whole.
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether the client told how long its body is. The protocol library adds a length where it can
+/// see one itself, so this is looked at before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ToldLength(pub(crate) bool);
+
+impl ToldLength {
+    /// Looks for either header that tells a length.
+    pub(crate) fn of(headers: &HeaderMap) -> Self {
+        let told = [CONTENT_LENGTH.as_str(), "x-amz-decoded-content-length"];
+        Self(told.into_iter().any(|name| headers.contains_key(name)))
     }
 }

@@ -7,7 +7,7 @@ use coffer_storage_engine::bucket::BucketInfo;
 use coffer_storage_engine::object::WriteCondition;
 use coffer_storage_engine::object::put::{PutDone, PutObject};
 use coffer_types::ObjectKey;
-use hyper::header::{CONTENT_LENGTH, ETAG, HeaderMap};
+use hyper::header::{ETAG, HeaderMap};
 use s3s::dto::{PutObjectInput, PutObjectOutput};
 use s3s::{S3Request, S3Response};
 
@@ -15,6 +15,7 @@ use crate::api::Api;
 use crate::checksum::{self, ClaimedDigests};
 use crate::convert;
 use crate::error::{Code, Failure};
+use crate::request::ToldLength;
 use crate::upload::Upload;
 
 pub(crate) async fn put_object(
@@ -22,10 +23,11 @@ pub(crate) async fn put_object(
     request: S3Request<PutObjectInput>,
 ) -> Result<S3Response<PutObjectOutput>, Failure> {
     let asked = api.asked(&request)?;
+    let told = request.extensions.get().copied().unwrap_or(ToldLength(true));
     let input = request.input;
     let key = ObjectKey::parse(input.key)?;
     let bucket = api.bucket(&input.bucket)?;
-    let length = announced_length(&request.headers, input.content_length)?;
+    let length = announced_length(told, input.content_length)?;
     let claimed = ClaimedDigests::parse(&request.headers)?;
     let put = PutObject {
         bucket: bucket.name.clone(),
@@ -47,10 +49,8 @@ pub(crate) async fn put_object(
 
 /// The protocol library has put the decoded length here, whatever way the body travels; where no
 /// header tells one, it says 0.
-fn announced_length(headers: &HeaderMap, length: Option<i64>) -> Result<u64, Failure> {
-    let is_told = headers.contains_key(CONTENT_LENGTH)
-        || headers.contains_key("x-amz-decoded-content-length");
-    length.filter(|_| is_told).and_then(|length| u64::try_from(length).ok()).ok_or_else(|| {
+fn announced_length(told: ToldLength, length: Option<i64>) -> Result<u64, Failure> {
+    length.filter(|_| told.0).and_then(|length| u64::try_from(length).ok()).ok_or_else(|| {
         Failure::new(Code::MissingContentLength, "You must provide the Content-Length HTTP header.")
     })
 }

@@ -24,7 +24,7 @@ use crate::error::{self, Code, Failure};
 use crate::host::Hosts;
 use crate::operation::{OPERATIONS, OperationName};
 use crate::read::ReadRoute;
-use crate::request::RequestState;
+use crate::request::{RequestState, ToldLength};
 use crate::store::{Engine, Store};
 
 /// The most bytes that an object put in one piece may have.
@@ -156,6 +156,7 @@ impl Shared {
             parts.headers.remove(AUTHORIZATION);
         }
         parts.extensions.insert(Arc::clone(state));
+        parts.extensions.insert(ToldLength::of(&parts.headers));
         let body = if body.is_end_stream() {
             Body::empty()
         } else {
