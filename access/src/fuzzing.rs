@@ -6,3 +6,15 @@ pub fn records(bytes: &[u8]) {
     let _ = crate::record::decode_account(bytes);
     let _ = crate::record::decode_access_key(bytes);
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_a_parser_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+            super::records(&bytes);
+        }
+    }
+}

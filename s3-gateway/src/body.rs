@@ -147,7 +147,15 @@ where
             return Poll::Ready(Some(Ok(frame)));
         }
         let frame = match ready!(this.poll_piece(cx)) {
-            None => return Poll::Ready(None),
+            None => {
+                // A document outlives its body: it is parsed and kept until it is answered.
+                if this.state.expects_document()
+                    && let Some(reservation) = this.reservation.take()
+                {
+                    this.state.keep_reservation(reservation);
+                }
+                return Poll::Ready(None);
+            }
             Some(Err(error)) => return Poll::Ready(Some(Err(error))),
             Some(Ok(frame)) => frame,
         };

@@ -52,3 +52,20 @@ pub fn parsers(bytes: &[u8]) {
     state.keep_document(bytes.to_vec().into());
     let _ = document::verify(&state, &headers, document::Digest::Optional);
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn no_text_makes_a_parser_panic(text in "[a-z]?[ -~é\\n\\r%&=/,;\"]{0,120}") {
+            super::parsers(text.as_bytes());
+        }
+
+        #[test]
+        fn no_bytes_make_a_parser_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+            super::parsers(&bytes);
+        }
+    }
+}

@@ -12,6 +12,7 @@ use hyper::http::Extensions;
 use tracing::Span;
 
 use crate::body::BodyFailure;
+use crate::budget::Reservation;
 use crate::operation::{OPERATIONS, Support};
 
 /// One request.
@@ -31,6 +32,8 @@ struct Inner {
     body_failure: Option<BodyFailure>,
     /// The body of a document, kept to compare its digests.
     document: Vec<Bytes>,
+    /// The document's share of the upload budget, held until the request is answered.
+    reservation: Option<Reservation>,
     /// The operation began, so a failure is its own.
     begun: bool,
     /// The answer's body, when the operation writes it itself.
@@ -83,6 +86,10 @@ impl RequestState {
 
     pub(crate) fn keep_document(&self, piece: Bytes) {
         self.lock().document.push(piece);
+    }
+
+    pub(crate) fn keep_reservation(&self, reservation: Reservation) {
+        self.lock().reservation = Some(reservation);
     }
 
     pub(crate) fn take_document(&self) -> Vec<Bytes> {

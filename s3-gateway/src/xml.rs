@@ -56,6 +56,11 @@ impl Document {
         self.close(name);
     }
 
+    /// An element with text that needs no escaping.
+    pub(crate) fn fixed(&mut self, name: &str, text: &str) {
+        self.push(&["<", name, ">", text, "</", name, ">"]);
+    }
+
     /// An element whose text is already escaped, or written by `write`.
     pub(crate) fn with(&mut self, name: &str, write: impl FnOnce(&mut String)) {
         self.open(name);

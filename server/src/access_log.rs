@@ -5,10 +5,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use hyper::header::HeaderMap;
-use hyper::{Method, Response, StatusCode, Uri};
+use coffer_types::RequestId;
+use hyper::{Method, Request, Response, StatusCode, Uri};
 
-use crate::answer::REQUEST_ID_HEADER;
 use crate::body::{Ending, Progress};
 use crate::metrics::Metrics;
 
@@ -20,70 +19,107 @@ pub(crate) const TARGET: &str = "access";
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Operation(pub(crate) &'static str);
 
-/// A request whose answer is on its way.
+/// What a request is counted as whose client went away before the answer began.
+const CLIENT_GONE: u16 = 499;
+
+/// A request between its head and the last byte of its answer. However it ends, it leaves one line
+/// and is counted once.
 pub(crate) struct Exchange {
-    pub(crate) metrics: Arc<Metrics>,
-    pub(crate) begun: Instant,
-    pub(crate) peer: SocketAddr,
-    pub(crate) method: Method,
-    pub(crate) target: String,
-    pub(crate) request_id: String,
-    pub(crate) op: &'static str,
-    pub(crate) status: StatusCode,
-    pub(crate) progress: Option<Arc<Progress>>,
+    metrics: Arc<Metrics>,
+    begun: Instant,
+    peer: SocketAddr,
+    method: Method,
+    target: String,
+    request_id: RequestId,
+    op: &'static str,
+    status: Option<StatusCode>,
+    progress: Arc<Progress>,
+    sent: u64,
+    error: Option<String>,
 }
 
 impl Exchange {
-    /// Takes from an answer what its line says.
-    pub(crate) fn answered<B>(&mut self, response: &Response<B>) {
-        self.status = response.status();
-        self.op = response.extensions().get::<Operation>().map_or(self.op, |op| op.0);
-        if let Some(id) = request_id(response.headers()) {
-            self.request_id = id;
+    /// A request that came just now.
+    pub(crate) fn begin<B>(
+        metrics: Arc<Metrics>,
+        request: &Request<B>,
+        request_id: RequestId,
+        peer: SocketAddr,
+    ) -> Self {
+        Self {
+            metrics,
+            begun: Instant::now(),
+            peer,
+            method: request.method().clone(),
+            target: if is_wanted() { redacted(request.uri()) } else { String::new() },
+            request_id,
+            op: "none",
+            status: None,
+            progress: Arc::default(),
+            sent: 0,
+            error: None,
         }
     }
-}
 
-fn request_id(headers: &HeaderMap) -> Option<String> {
-    Some(headers.get(REQUEST_ID_HEADER)?.to_str().ok()?.to_owned())
-}
+    /// What is known of the request's body while somebody else reads it.
+    pub(crate) fn progress(&self) -> &Arc<Progress> {
+        &self.progress
+    }
 
-impl Ending for Exchange {
-    fn ended(self, sent: u64, error: Option<String>) {
-        let took = self.begun.elapsed();
-        let received = self.progress.as_ref().map_or(0, |progress| progress.received());
-        self.metrics.request(self.op, self.status, took);
-        self.metrics.bytes(received, sent);
-        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-        let (peer, status) = (self.peer, self.status.as_u16());
-        let Self { method, target, request_id, op, .. } = self;
-        if let Some(error) = error {
+    /// Takes from an answer what its line says.
+    pub(crate) fn answered<B>(&mut self, response: &Response<B>) {
+        self.status = Some(response.status());
+        self.op = response.extensions().get::<Operation>().map_or(self.op, |op| op.0);
+    }
+
+    fn write_line(&self) {
+        let micros = u64::try_from(self.begun.elapsed().as_micros()).unwrap_or(u64::MAX);
+        let Self { request_id, peer, method, target, op, sent, .. } = self;
+        let received = self.progress.received();
+        let status = self.status.map_or(CLIENT_GONE, |status| status.as_u16());
+        if let Some(error) = &self.error {
             tracing::warn!(
-                target: TARGET, request_id, %peer, %method, target, op, status, received, sent,
+                target: TARGET, %request_id, %peer, %method, target, op, status, received, sent,
                 micros, error, "answer broken off"
             );
-        } else if status >= 500 {
+        } else if (500..600).contains(&status) {
             tracing::info!(
-                target: TARGET, request_id, %peer, %method, target, op, status, received, sent,
+                target: TARGET, %request_id, %peer, %method, target, op, status, received, sent,
                 micros, "request"
             );
         } else {
             tracing::debug!(
-                target: TARGET, request_id, %peer, %method, target, op, status, received, sent,
+                target: TARGET, %request_id, %peer, %method, target, op, status, received, sent,
                 micros, "request"
             );
         }
     }
 }
 
+impl Ending for Exchange {
+    fn ended(mut self, sent: u64, error: Option<String>) {
+        self.sent = sent;
+        self.error = error;
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        let status = self.status.map_or(CLIENT_GONE, |status| status.as_u16());
+        self.metrics.request(self.op, status, self.begun.elapsed());
+        self.metrics.bytes(self.progress.received(), self.sent);
+        self.write_line();
+    }
+}
+
 /// Whether lines about ordinary requests are wanted; if not, their texts need not be made.
-pub(crate) fn is_wanted() -> bool {
+fn is_wanted() -> bool {
     tracing::enabled!(target: TARGET, tracing::Level::INFO)
 }
 
 /// Path and query as they may stand in a log: values of the query are left out, because they hold
 /// signatures, credentials and session tokens of presigned requests.
-pub(crate) fn redacted(uri: &Uri) -> String {
+fn redacted(uri: &Uri) -> String {
     let mut target = uri.path().to_owned();
     let Some(query) = uri.query() else {
         return target;

@@ -25,6 +25,7 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::body::BoxError;
 use crate::config::ListenerLimits;
+use crate::metrics::{Connected, Connections};
 use crate::shutdown::{Stage, Stopping};
 use crate::timed_io::TimedIo;
 
@@ -72,7 +73,12 @@ impl Listener {
     }
 
     /// Serves until stopping begins, then until the last connection has ended.
-    pub(crate) async fn serve<H: Handler>(self, handler: Arc<H>, mut stopping: Stopping) {
+    pub(crate) async fn serve<H: Handler>(
+        self,
+        handler: Arc<H>,
+        open: Connections,
+        mut stopping: Stopping,
+    ) {
         let connections = self.limits.connections;
         let free = Arc::new(Semaphore::new(connections));
         let http = self.http();
@@ -95,7 +101,7 @@ impl Listener {
                 stopping: stopping.clone(),
                 peer,
             };
-            tokio::spawn(connection.run(stream, permit));
+            tokio::spawn(connection.run(stream, (permit, open.connect())));
         }
         drop(self.socket);
         let all = u32::try_from(connections).expect("the configuration bounds connections");
@@ -144,7 +150,7 @@ struct Connection<H> {
 }
 
 impl<H: Handler> Connection<H> {
-    async fn run(self, stream: TcpStream, permit: OwnedSemaphorePermit) {
+    async fn run(self, stream: TcpStream, place: (OwnedSemaphorePermit, Connected)) {
         let peer = self.peer;
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%peer, %error, "the connection ended before it began");
@@ -162,7 +168,7 @@ impl<H: Handler> Connection<H> {
                 }
             }
         }
-        drop(permit);
+        drop(place);
     }
 
     async fn speak<T: AsyncRead + AsyncWrite + Unpin + Send>(mut self, stream: T) {

@@ -12,7 +12,7 @@ use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetri
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
@@ -37,6 +37,28 @@ struct Outcome {
 
 type Latency = Family<Operation, Histogram, fn() -> Histogram>;
 
+/// How many connections are open.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Connections(Gauge);
+
+/// One open connection, counted until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Connected(Gauge);
+
+impl Connections {
+    /// Counts one more.
+    pub(crate) fn connect(&self) -> Connected {
+        self.0.inc();
+        Connected(self.0.clone())
+    }
+}
+
+impl Drop for Connected {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
 /// All figures of the process.
 pub(crate) struct Metrics {
     registry: Registry,
@@ -44,6 +66,7 @@ pub(crate) struct Metrics {
     latency: Latency,
     received: Counter<u64, AtomicU64>,
     sent: Counter<u64, AtomicU64>,
+    connections: Connections,
 }
 
 impl Metrics {
@@ -53,18 +76,25 @@ impl Metrics {
         let requests = Family::default();
         let latency = Latency::new_with_constructor(|| Histogram::new(LATENCY_CLASSES));
         let (received, sent) = (Counter::default(), Counter::default());
+        let connections = Connections::default();
         registry.register("s3_requests", "S3 requests by operation and status", requests.clone());
         let about = "Time from a request's head to the last byte of its answer";
         registry.register("s3_request_seconds", about, latency.clone());
         registry.register("s3_received_bytes", "Bytes of request bodies", received.clone());
         registry.register("s3_sent_bytes", "Bytes of answer bodies", sent.clone());
+        let about = "Connections to the S3 port that are open";
+        registry.register("s3_connections", about, connections.0.clone());
         registry.register_collector(Box::new(EngineFigures(life)));
-        Self { registry, requests, latency, received, sent }
+        Self { registry, requests, latency, received, sent, connections }
+    }
+
+    /// The count of open connections, for the listener.
+    pub(crate) fn connections(&self) -> Connections {
+        self.connections.clone()
     }
 
     /// Counts one request that is over.
-    pub(crate) fn request(&self, op: &'static str, status: StatusCode, took: Duration) {
-        let status = status.as_u16();
+    pub(crate) fn request(&self, op: &'static str, status: u16, took: Duration) {
         self.requests.get_or_create(&Outcome { op, status }).inc();
         self.latency.get_or_create(&Operation { op }).observe(took.as_secs_f64());
     }
@@ -182,7 +212,7 @@ mod tests {
         let mut status = EngineStatus { log_flushes: 9, ..EngineStatus::default() };
         status.totals.objects = 3;
         life.serving(vitals(status, &[]));
-        metrics.request("PutObject", StatusCode::OK, Duration::from_millis(2));
+        metrics.request("PutObject", 200, Duration::from_millis(2));
         metrics.bytes(4_096, 0);
         let text = scrape(&metrics).await;
         for line in [

@@ -26,7 +26,7 @@ use crate::failure::Failure;
 use crate::health::Life;
 use crate::listener::Listener;
 use crate::management::Management;
-use crate::metrics::Metrics;
+use crate::metrics::{Connections, Metrics};
 use crate::page::Addresses;
 use crate::s3_door::{DoorConfig, S3Door};
 use crate::shell::{DEFAULT_REGION, url};
@@ -125,11 +125,13 @@ async fn serve(settings: &Settings, drive: &Path) -> Result<(), Failure> {
     let life = Arc::new(Life::begin());
     let metrics = Arc::new(Metrics::new(Arc::clone(&life)));
     let addresses = Addresses { s3: s3_url.clone(), tls: tls.is_some() };
-    let management = Management::new(Arc::clone(&life), Arc::clone(&metrics), addresses);
+    let connections = metrics.connections();
+    let management = Arc::new(Management::new(Arc::clone(&life), Arc::clone(&metrics), addresses));
     let door = Arc::new(S3Door::new(door_config(settings), Arc::clone(&life), metrics));
-    let management = Arc::new(management);
-    let management = tokio::spawn(ports.management.serve(management, stopping_management));
-    let s3 = tokio::spawn(ports.s3.serve(Arc::clone(&door), stopping_s3));
+    let management =
+        ports.management.serve(management, Connections::default(), stopping_management);
+    let management = tokio::spawn(management);
+    let s3 = tokio::spawn(ports.s3.serve(Arc::clone(&door), connections, stopping_s3));
 
     let opened = tokio::select! {
         opened = wire_up::open(settings, drive) => opened?,

@@ -1,6 +1,5 @@
 //! Between the words of the protocol and those of the engine: tags, times, headers, conditions.
 
-use std::fmt::Write as _;
 use std::time::{Duration, UNIX_EPOCH};
 
 use coffer_storage_engine::bucket::Versioning;
@@ -79,14 +78,31 @@ pub(crate) fn parse_http_date(text: &str) -> Option<Timestamp> {
     u64::try_from(since.as_millis()).ok().map(Timestamp::from_millis)
 }
 
-/// Writes a point in time as the protocol's documents do: `2006-02-03T16:45:09.000Z`.
+/// Writes a point in time as the protocol's documents do: `2006-02-03T16:45:09.000Z`. Digit by
+/// digit, because a listing writes a thousand of them.
 pub(crate) fn push_iso8601(out: &mut String, time: Timestamp) {
     let (days, millis) = (time.as_millis() / 86_400_000, time.as_millis() % 86_400_000);
     let (year, month, day) = civil_from_days(days);
-    let (hour, minute) = (millis / 3_600_000, millis / 60_000 % 60);
-    let (second, milli) = (millis / 1_000 % 60, millis % 1_000);
-    write!(out, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{milli:03}Z")
-        .expect("a String takes any text");
+    for (value, width, behind) in [
+        (year, 4, '-'),
+        (month, 2, '-'),
+        (day, 2, 'T'),
+        (millis / 3_600_000, 2, ':'),
+        (millis / 60_000 % 60, 2, ':'),
+        (millis / 1_000 % 60, 2, '.'),
+        (millis % 1_000, 3, 'Z'),
+    ] {
+        push_digits(out, value, width);
+        out.push(behind);
+    }
+}
+
+/// Writes the last digits of a number.
+fn push_digits(out: &mut String, value: u64, width: u32) {
+    for at in (0..width).rev() {
+        let digit = u8::try_from(value / 10_u64.pow(at) % 10).expect("one digit");
+        out.push(char::from(b'0' + digit));
+    }
 }
 
 /// Year, month and day of a day since 1970-01-01, in the proleptic Gregorian calendar: counted in

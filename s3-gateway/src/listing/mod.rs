@@ -67,7 +67,7 @@ impl Names {
     /// Says in the document how names are written, if that is not plainly.
     pub(crate) fn declare(self, document: &mut Document) {
         if self == Self::Url {
-            document.plain("EncodingType", "url");
+            document.fixed("EncodingType", "url");
         }
     }
 }
@@ -115,7 +115,7 @@ impl Owner {
 
     pub(crate) fn write(&self, document: &mut Document) {
         document.open("Owner");
-        document.plain("ID", &self.id);
+        document.fixed("ID", &self.id);
         document.text("DisplayName", &self.name);
         document.close("Owner");
     }
@@ -154,7 +154,7 @@ fn write_object(
     if let Some(owner) = owner {
         owner.write(document);
     }
-    document.plain("StorageClass", "STANDARD");
+    document.fixed("StorageClass", "STANDARD");
     document.close("Contents");
 }
 
@@ -206,7 +206,7 @@ fn write_version(document: &mut Document, names: Names, version: &VersionInfo, o
     let etag = (!marker).then_some(&version.etag);
     write_stamp(document, version.modified, etag, version.size);
     if !marker {
-        document.plain("StorageClass", "STANDARD");
+        document.fixed("StorageClass", "STANDARD");
     }
     owner.write(document);
     document.close(element);

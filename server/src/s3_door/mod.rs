@@ -11,13 +11,13 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use coffer_types::RequestId;
 use hyper::body::Incoming;
-use hyper::{Method, Request, Response, StatusCode, header};
+use hyper::{Method, Request, Response, header};
 
-use crate::access_log::{self, Exchange};
+use crate::access_log::Exchange;
 use crate::answer::{self, REQUEST_ID_HEADER, S3Error};
 use crate::body::{CountedBody, Progress, RequestBody, ResponseBody};
 use crate::health::{self, Life};
@@ -70,7 +70,7 @@ impl<F: Front> S3Door<F> {
         &self,
         request: Request<Incoming>,
         id: RequestId,
-        exchange: &mut Exchange,
+        progress: &Arc<Progress>,
     ) -> Response<ResponseBody> {
         if head_bytes(&request) > self.config.header_bytes {
             return S3Error::HEADERS_TOO_LARGE.answer(id);
@@ -78,10 +78,8 @@ impl<F: Front> S3Door<F> {
         let Some(front) = self.front.get() else {
             return S3Error::STARTING.answer(id);
         };
-        let progress = Arc::new(Progress::default());
-        exchange.progress = Some(Arc::clone(&progress));
         let idle = self.config.idle_timeout;
-        let mut request = request.map(|body| RequestBody::new(body, idle, Arc::clone(&progress)));
+        let mut request = request.map(|body| RequestBody::new(body, idle, Arc::clone(progress)));
         request.extensions_mut().insert(id);
         let response = front.answer(request).await;
         // Whatever the gateway made of the broken body: the cause was the client's silence.
@@ -122,21 +120,8 @@ impl<F: Front> Handler for S3Door<F> {
             return answer.map(|body| CountedBody::new(body, None));
         }
         let id = self.next_id();
-        let mut exchange = Exchange {
-            metrics: Arc::clone(&self.metrics),
-            begun: Instant::now(),
-            peer,
-            method: request.method().clone(),
-            target: String::new(),
-            request_id: String::new(),
-            op: "none",
-            status: StatusCode::OK,
-            progress: None,
-        };
-        if access_log::is_wanted() {
-            exchange.target = access_log::redacted(request.uri());
-        }
-        let mut response = self.respond(request, id, &mut exchange).await;
+        let mut exchange = Exchange::begin(Arc::clone(&self.metrics), &request, id, peer);
+        let mut response = self.respond(request, id, exchange.progress()).await;
         if !response.headers().contains_key(REQUEST_ID_HEADER) {
             response.headers_mut().insert(REQUEST_ID_HEADER, answer::id_value(id));
         }

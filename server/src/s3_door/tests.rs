@@ -1,6 +1,6 @@
 //! The S3 port over real sockets, with a front that does what each test needs.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use coffer_storage_engine::engine::EngineStatus;
@@ -88,7 +88,8 @@ impl Port {
         let listener = Listener::bind(any, None, limits).await.expect("a free port");
         let address = listener.address().expect("bound");
         let (stop, stopping) = stages();
-        let serving = tokio::spawn(listener.serve(Arc::clone(&door), stopping));
+        let serving =
+            tokio::spawn(listener.serve(Arc::clone(&door), metrics.connections(), stopping));
         Self { address, door, life, metrics, dummy: Dummy::default(), stop, serving }
     }
 
@@ -319,6 +320,75 @@ async fn requests_are_counted_by_operation_when_they_are_over() {
         assert!(figures.contains(line), "{line} is not in:\n{figures}");
     }
     drop(port.metrics);
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_is_counted_too() {
+    let port = Port::open().await;
+    let mut stream = port.connect().await;
+    stream.write_all(b"GET /wait HTTP/1.1\r\nhost: x\r\n\r\n").await.expect("sent");
+    timeout(PATIENCE, port.dummy.entered.notified()).await.expect("it runs");
+    assert!(port.get("/-/metrics", "x").await.contains("coffer_s3_connections 2\n"));
+    drop(stream);
+    let gone = "coffer_s3_requests_total{op=\"none\",status=\"499\"} 1\n";
+    let begun = Instant::now();
+    loop {
+        let figures = port.get("/-/metrics", "x").await;
+        if figures.contains(gone) {
+            assert!(figures.contains("coffer_s3_connections 1\n"), "{figures}");
+            break;
+        }
+        assert!(begun.elapsed() < PATIENCE, "{gone} is not in:\n{figures}");
+    }
+}
+
+/// Where a test's log lines go.
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().expect("one writer").extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn the_line_of_a_request_has_its_id_and_no_secret() {
+    let lines = Lines::default();
+    let writer = lines.clone();
+    let logged = tracing_subscriber::fmt()
+        .json()
+        .flatten_event(true)
+        .with_max_level(tracing::Level::DEBUG)
+        .with_writer(move || writer.clone())
+        .finish();
+    let _logged = tracing::subscriber::set_default(logged);
+    let port = Port::open().await;
+    let answer = port
+        .ask(
+            "PUT /key?X-Amz-Credential=WHO&X-Amz-Signature=SIGNED HTTP/1.1\r\nhost: x\r\n\
+             authorization: AWS4-HMAC-SHA256 SECRETLY\r\nx-amz-security-token: TOKEN\r\n\
+             content-length: 3\r\nconnection: close\r\n\r\nabc",
+        )
+        .await;
+    let (_, id) = answer.split_once("x-amz-request-id: ").expect("an id");
+    let text = String::from_utf8(lines.0.lock().expect("no writer").clone()).expect("text");
+    let line = text.lines().find(|line| line.contains("\"target\":\"access\"")).expect("a line");
+    let line: serde_json::Value = serde_json::from_str(line).expect("JSON");
+    assert_eq!(line["request_id"], id[..16]);
+    assert_eq!(
+        (&line["status"], &line["received"], &line["sent"]),
+        (&200.into(), &3.into(), &1.into())
+    );
+    assert_eq!(line["op"], "TestOperation");
+    for secret in ["WHO", "SIGNED", "SECRETLY", "TOKEN"] {
+        assert!(!text.contains(secret), "{secret} is in:\n{text}");
+    }
 }
 
 #[test]

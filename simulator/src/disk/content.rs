@@ -230,7 +230,7 @@ impl Content {
     pub(super) fn cut(
         &mut self,
         survival: Survival,
-        garbage: &mut dyn FnMut(&mut Rng) -> Option<Arc<[u8; PAGE]>>,
+        garbage: &mut dyn FnMut(&mut Rng, bool) -> Option<Arc<[u8; PAGE]>>,
         rng: &mut Rng,
         counts: &mut Counts,
     ) {
@@ -260,9 +260,10 @@ impl Content {
             let kept = kept & slot.dirty;
             counts.add(FaultKind::SectorLost, u64::from((slot.dirty & !kept).count_ones()));
             counts.add(FaultKind::SectorKept, u64::from(kept.count_ones()));
+            let fresh = slot.media.is_none();
             slot.write_back(kept);
             if !matches!(survival, Survival::Everything)
-                && let Some(bytes) = garbage(rng)
+                && let Some(bytes) = garbage(rng, fresh)
             {
                 counts.add(FaultKind::PageGarbage, 1);
                 slot.media = Some(bytes);

@@ -3,8 +3,8 @@
 //! - Every write is seen at once by everybody (the page cache) and is durable only after a sync of
 //!   that file. Names are durable only after a sync of their folder.
 //! - A power cut leaves, of what was not flushed: any subset of 512-byte sectors, each as it was
-//!   before, after, or at some time in between; any length between; garbage in whole 4 KiB pages,
-//!   some of it what other files held; and of the changes to a folder a prefix, independent of
+//!   before, after, or at some time in between; any length between; garbage in whole 4 KiB pages
+//!   (in pages that are new, also what other files held); and of the changes to a folder a prefix, independent of
 //!   other folders. It strikes at any operation that changes or flushes something, of any file,
 //!   and can strike again while the next process recovers.
 //! - A failed flush takes its pages for clean, so that the cache shows what the media never got.
@@ -310,16 +310,16 @@ impl State {
     /// The power goes off.
     fn cut(&mut self) {
         let Self { rng, folders, files, counts, faults, .. } = self;
-        // Pages that other files held: blocks are handed on without being wiped.
+        // What other files held, for pages that are new: blocks are handed on without being wiped.
         let donors: Vec<_> = files.values().filter_map(|f| f.content.any_page(rng)).collect();
         let garbage_of_eight = if faults.garbage_pages { *rng.pick(&[0, 0, 1, 2]) } else { 0 };
         for inode in files.values_mut() {
             let survival = Survival::draw(rng);
-            let mut garbage = |rng: &mut Rng| {
+            let mut garbage = |rng: &mut Rng, fresh: bool| {
                 if !rng.chance(garbage_of_eight, 8) {
                     return None;
                 }
-                if !donors.is_empty() && rng.chance(1, 4) {
+                if fresh && !donors.is_empty() && rng.chance(1, 4) {
                     return Some(Arc::clone(rng.pick(&donors)));
                 }
                 let mut page = [0; PAGE];

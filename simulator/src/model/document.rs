@@ -1,6 +1,6 @@
 //! Documents: compare-and-swap by revision.
 
-use super::machine::{Machine, OpId};
+use super::machine::{Machine, OpId, text_fingerprint};
 
 /// A document, if it exists.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -116,6 +116,14 @@ impl Machine for DocumentMachine {
         let mut state = state.clone();
         let outcome = state.take(id, action);
         vec![(state, outcome)]
+    }
+
+    fn fingerprint(state: &DocumentState) -> u64 {
+        text_fingerprint(&format!("{state:?}"))
+    }
+
+    fn outcome_fingerprint(outcome: &DocumentOutcome) -> u64 {
+        text_fingerprint(&format!("{outcome:?}"))
     }
 
     fn rest(_: &mut DocumentState) {}

@@ -8,7 +8,7 @@
 
 use std::collections::BTreeMap;
 
-use super::machine::{Machine, OpId};
+use super::machine::{Machine, OpId, mix};
 
 /// Configurations above which a history has become too vague to be useful: a defect of the
 /// workload.
@@ -35,14 +35,20 @@ impl<M: Machine> Clone for Configuration<M> {
 }
 
 impl<M: Machine> Configuration<M> {
-    fn same(&self, other: &Self) -> bool {
-        self.done == other.done && self.state == other.state
+    fn fingerprint(&self) -> u64 {
+        let state = M::fingerprint(&self.state);
+        self.done
+            .iter()
+            .fold(state, |hash, (id, outcome)| mix(mix(hash, *id), M::outcome_fingerprint(outcome)))
     }
 }
 
+type Configurations<M> = BTreeMap<u64, Configuration<M>>;
+
 /// All that is known of one part of the store.
 pub(crate) struct History<M: Machine> {
-    configurations: Vec<Configuration<M>>,
+    /// By their fingerprints.
+    configurations: Configurations<M>,
     /// Operations called and not answered, cut off ones included.
     pending: BTreeMap<OpId, M::Action>,
 }
@@ -50,7 +56,9 @@ pub(crate) struct History<M: Machine> {
 impl<M: Machine> Default for History<M> {
     fn default() -> Self {
         let start = Configuration { state: M::State::default(), done: BTreeMap::new() };
-        Self { configurations: vec![start], pending: BTreeMap::new() }
+        let mut configurations = BTreeMap::new();
+        add(&mut configurations, start);
+        Self { configurations, pending: BTreeMap::new() }
     }
 }
 
@@ -64,9 +72,9 @@ impl<M: Machine> History<M> {
     pub(crate) fn reply(&mut self, id: OpId, reply: &M::Reply) -> Result<(), Violation> {
         let action = self.pending.remove(&id).expect("called before");
         let relevant = self.relevant(&action);
-        let mut fitting = Vec::new();
+        let mut fitting = Configurations::new();
         let mut reasons = Vec::new();
-        for configuration in &self.configurations {
+        for configuration in self.configurations.values() {
             let mut judge = |mut configuration: Configuration<M>, outcome: &M::Outcome| {
                 let fits = M::check(&mut configuration.state, id, &action, outcome, reply);
                 match fits {
@@ -111,7 +119,7 @@ impl<M: Machine> History<M> {
     /// An operation was refused in a way that promises that it changed nothing.
     pub(crate) fn refused(&mut self, id: OpId) -> Result<(), Violation> {
         let action = self.pending.remove(&id).expect("called before");
-        self.configurations.retain(|configuration| !configuration.done.contains_key(&id));
+        self.configurations.retain(|_, configuration| !configuration.done.contains_key(&id));
         if self.configurations.is_empty() {
             let text = format!("{action:?} was refused, but others saw what it did");
             return Err(Violation { text });
@@ -130,17 +138,20 @@ impl<M: Machine> History<M> {
             .collect();
         for id in gone {
             self.pending.remove(&id);
-            for configuration in &mut self.configurations {
-                configuration.done.remove(&id);
-            }
         }
+        let mut left = Configurations::new();
+        for (_, mut configuration) in std::mem::take(&mut self.configurations) {
+            configuration.done.retain(|id, _| self.pending.contains_key(id));
+            add(&mut left, configuration);
+        }
+        self.configurations = left;
     }
 
     /// The state was observed at rest after a cut: nothing is open any more.
     pub(crate) fn settle(&mut self) {
         self.pending.clear();
-        let mut settled = Vec::new();
-        for mut configuration in std::mem::take(&mut self.configurations) {
+        let mut settled = Configurations::new();
+        for (_, mut configuration) in std::mem::take(&mut self.configurations) {
             configuration.done.clear();
             M::rest(&mut configuration.state);
             add(&mut settled, configuration);
@@ -150,7 +161,7 @@ impl<M: Machine> History<M> {
 
     /// The states that are possible now.
     pub(crate) fn states(&self) -> impl Iterator<Item = &M::State> {
-        self.configurations.iter().map(|configuration| &configuration.state)
+        self.configurations.values().map(|configuration| &configuration.state)
     }
 
     /// Operations without a reply whose order can matter to an action, through any chain.
@@ -191,8 +202,6 @@ impl<M: Machine> History<M> {
 }
 
 /// Adds a configuration unless it is there already.
-fn add<M: Machine>(to: &mut Vec<Configuration<M>>, configuration: Configuration<M>) {
-    if !to.iter().any(|other| other.same(&configuration)) {
-        to.push(configuration);
-    }
+fn add<M: Machine>(to: &mut Configurations<M>, configuration: Configuration<M>) {
+    to.entry(configuration.fingerprint()).or_insert(configuration);
 }

@@ -11,7 +11,7 @@ use coffer_types::{BucketId, Timestamp, VersionSeq};
 
 use super::content::{Content, ReadBytes};
 use super::listing::{ListAction, ListReply};
-use super::machine::{Machine, OpId};
+use super::machine::{Machine, OpId, mix, text_fingerprint};
 
 /// A bucket name.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -30,6 +30,8 @@ pub(crate) struct Bucket {
     pub(super) versioning: Versioning,
     /// Versions of each key, newest first, never empty.
     pub(super) keys: imbl::OrdMap<Arc<str>, Vec<Version>>,
+    /// Stands for `keys`: the sum of the fingerprints of all.
+    fingerprint: u64,
 }
 
 /// One version as far as it is known.
@@ -230,6 +232,11 @@ fn headers_of(content: &Content, marker: bool) -> String {
 }
 
 impl Bucket {
+    fn fingerprint(&self) -> u64 {
+        let id = self.id.map_or(0, |id| mix(u64::from(id.epoch.0) + 1, id.counter));
+        [id, self.versioning as u64].into_iter().fold(self.fingerprint, mix)
+    }
+
     pub(crate) fn versioning(&self) -> Versioning {
         self.versioning
     }
@@ -254,62 +261,60 @@ impl Bucket {
         self.keys.get(key).and_then(|versions| versions.first()).filter(|first| !first.marker)
     }
 
+    /// Changes the versions of a key, and the fingerprint with them.
+    fn change<R>(&mut self, key: &Arc<str>, change: impl FnOnce(&mut Vec<Version>) -> R) -> R {
+        let mut versions = self.keys.remove(key).unwrap_or_default();
+        self.fingerprint ^= fingerprint(key, &versions);
+        let changed = change(&mut versions);
+        self.fingerprint ^= fingerprint(key, &versions);
+        if !versions.is_empty() {
+            self.keys.insert(Arc::clone(key), versions);
+        }
+        changed
+    }
+
     fn push(&mut self, key: &Arc<str>, id: OpId, content: Content, marker: bool) {
         let null = self.versioning != Versioning::Enabled;
-        let versions = self.keys.entry(Arc::clone(key)).or_default();
-        if null {
-            versions.retain(|version| !version.null);
-        }
         let version = Version { by: id, null, seq: None, marker, content, modified: None };
-        versions.insert(0, version);
+        self.change(key, |versions| {
+            if null {
+                versions.retain(|version| !version.null);
+            }
+            versions.insert(0, version);
+        });
     }
 
     /// Removes a version; says whether it was a delete marker.
     fn take(&mut self, key: &Arc<str>, id: VersionId) -> bool {
-        let Some(versions) = self.keys.get_mut(key) else {
-            return false;
-        };
-        let at = versions.iter().position(|version| version.is(id));
-        let marker = at.is_some_and(|at| versions.remove(at).marker);
-        if versions.is_empty() {
-            self.keys.remove(key);
-        }
-        marker
+        self.change(key, |versions| {
+            let at = versions.iter().position(|version| version.is(id));
+            at.is_some_and(|at| versions.remove(at).marker)
+        })
     }
 
     /// Takes version and time from a reply that shows what an operation made.
     fn bind(
         &mut self,
-        key: &str,
+        key: &Arc<str>,
         by: OpId,
         id: Option<VersionId>,
         modified: Option<Timestamp>,
     ) -> Result<(), String> {
-        let Some(versions) = self.keys.get_mut(key) else {
-            return Ok(());
+        let known = |versions: &Vec<Version>| {
+            let version = versions.iter().find(|version| version.by == by)?;
+            Some((version.id(), version.modified))
         };
-        let Some(at) = versions.iter().position(|version| version.by == by) else {
-            return Ok(());
-        };
-        if let Some(VersionId::Seq(seq)) = id {
-            let newer = versions[..at].iter().filter_map(|version| version.seq);
-            let older = versions[at + 1..].iter().filter_map(|version| version.seq);
-            if newer.into_iter().any(|n| n <= seq) || older.into_iter().any(|o| o >= seq) {
-                return Err(format!("version {seq:?} is out of order in {versions:?}"));
+        match self.keys.get(key).and_then(known) {
+            // Gone, or nothing new.
+            None => return Ok(()),
+            Some((Some(old), Some(time)))
+                if id.is_none_or(|id| id == old) && modified.is_none_or(|new| new == time) =>
+            {
+                return Ok(());
             }
-            if versions[at].null || versions[at].seq.is_some_and(|known| known != seq) {
-                return Err(format!("version {seq:?} instead of {:?}", versions[at]));
-            }
-            versions[at].seq = Some(seq);
+            Some(_) => {}
         }
-        let known = &mut versions[at].modified;
-        if let (Some(known), Some(modified)) = (&known, modified)
-            && *known != modified
-        {
-            return Err(format!("modified {modified:?}, but it was {known:?}"));
-        }
-        *known = known.or(modified);
-        Ok(())
+        self.change(key, |versions| bind(versions, by, id, modified))
     }
 
     fn refuses(&self, key: &str, condition: &ObjectCondition) -> Option<BucketOutcome> {
@@ -366,6 +371,49 @@ impl Bucket {
     }
 }
 
+/// Takes version and time of what an operation made.
+fn bind(
+    versions: &mut [Version],
+    by: OpId,
+    id: Option<VersionId>,
+    modified: Option<Timestamp>,
+) -> Result<(), String> {
+    let Some(at) = versions.iter().position(|version| version.by == by) else { return Ok(()) };
+    if let Some(VersionId::Seq(seq)) = id {
+        let newer = versions[..at].iter().filter_map(|version| version.seq);
+        let older = versions[at + 1..].iter().filter_map(|version| version.seq);
+        if newer.into_iter().any(|n| n <= seq) || older.into_iter().any(|o| o >= seq) {
+            return Err(format!("version {seq:?} is out of order in {versions:?}"));
+        }
+        if versions[at].null || versions[at].seq.is_some_and(|known| known != seq) {
+            return Err(format!("version {seq:?} instead of {:?}", versions[at]));
+        }
+        versions[at].seq = Some(seq);
+    }
+    let known = &mut versions[at].modified;
+    if let (Some(known), Some(modified)) = (&known, modified)
+        && *known != modified
+    {
+        return Err(format!("modified {modified:?}, but it was {known:?}"));
+    }
+    *known = known.or(modified);
+    Ok(())
+}
+
+/// One number for a key and its versions; what a version holds follows from who made it.
+fn fingerprint(key: &str, versions: &[Version]) -> u64 {
+    if versions.is_empty() {
+        return 0;
+    }
+    let start = crc_fast::checksum(crc_fast::CrcAlgorithm::Crc64Nvme, key.as_bytes());
+    versions.iter().fold(start, |hash, version| {
+        let seq = version.seq.map_or(0, |seq| seq.0 + 1);
+        let modified = version.modified.map_or(0, |modified| modified.as_millis() + 1);
+        let null = u64::from(version.null);
+        [version.by, seq, modified, null].into_iter().fold(hash, mix)
+    })
+}
+
 impl BucketState {
     /// Lets an operation take effect, in the way that is always possible.
     fn take(&mut self, id: OpId, action: &BucketAction) -> BucketOutcome {
@@ -374,7 +422,7 @@ impl BucketState {
                 return BucketOutcome::Exists;
             }
             let (versioning, keys) = (Versioning::Off, imbl::OrdMap::new());
-            self.bucket = Some(Bucket { id: None, versioning, keys });
+            self.bucket = Some(Bucket { id: None, versioning, keys, fingerprint: 0 });
             return BucketOutcome::Created;
         }
         if BucketMachine::only_reads(action) && !matches!(action, BucketAction::PutBroken { .. }) {
@@ -466,6 +514,19 @@ impl Machine for BucketMachine {
             }
         }
         ways
+    }
+
+    fn fingerprint(state: &BucketState) -> u64 {
+        let bucket = state.bucket.as_ref().map_or(0, Bucket::fingerprint);
+        state.leaving.iter().copied().fold(bucket, mix)
+    }
+
+    fn outcome_fingerprint(outcome: &BucketOutcome) -> u64 {
+        match outcome {
+            BucketOutcome::Seen(None) => 1,
+            BucketOutcome::Seen(Some(bucket)) => mix(2, bucket.fingerprint()),
+            other => text_fingerprint(&format!("{other:?}")),
+        }
     }
 
     fn rest(state: &mut BucketState) {
