@@ -18,6 +18,10 @@ const ALL: u8 = u8::MAX;
 
 type Page = [u8; PAGE];
 
+/// Draws what a cut leaves of a page that was not flushed, if it is garbage; says whether the page
+/// is new in its file.
+pub(super) type Garbage<'a> = dyn FnMut(&mut Rng, bool) -> Option<Arc<Page>> + 'a;
+
 /// Shared by every page that was written with zeros, of which new segments are full.
 static ZERO: LazyLock<Arc<Page>> = LazyLock::new(|| Arc::new([0; PAGE]));
 
@@ -230,7 +234,7 @@ impl Content {
     pub(super) fn cut(
         &mut self,
         survival: Survival,
-        garbage: &mut dyn FnMut(&mut Rng, bool) -> Option<Arc<[u8; PAGE]>>,
+        garbage: &mut Garbage<'_>,
         rng: &mut Rng,
         counts: &mut Counts,
     ) {
