@@ -4,7 +4,6 @@
 use std::sync::Arc;
 
 use coffer_access::{Access, Denied};
-use coffer_types::telemetry;
 use hyper::header::HeaderMap;
 use s3s::S3Result;
 use s3s::access::{S3Access, S3AccessContext};
@@ -40,9 +39,6 @@ pub(crate) struct Gate;
 impl S3Access for Gate {
     async fn check(&self, cx: &mut S3AccessContext<'_>) -> S3Result<()> {
         let state = RequestState::of(cx.extensions_mut());
-        if let Some(bucket) = cx.s3_path().get_bucket_name() {
-            state.span.record(telemetry::BUCKET, bucket);
-        }
         let (name, anonymous) = (cx.s3_op().name(), cx.credentials().is_none());
         pass(name, &state, anonymous, cx.headers(), cx.uri().query())
             .map_err(|failure| failure.into_s3(&state))
@@ -57,7 +53,6 @@ pub(crate) fn pass(
     headers: &HeaderMap,
     query: Option<&str>,
 ) -> Result<(), Failure> {
-    state.span.record(telemetry::OPERATION, operation);
     let Some(position) = operation::position(operation) else {
         return Err(Failure::not_implemented(&format!("The operation {operation}")));
     };

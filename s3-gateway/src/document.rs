@@ -97,7 +97,7 @@ mod tests {
     use super::*;
 
     fn check(header: Option<(&'static str, &'static str)>, digest: Digest) -> Result<(), Code> {
-        let state = RequestState::new(RequestId(1), tracing::Span::none());
+        let state = RequestState::new(RequestId(1));
         state.keep_document("1234".into());
         state.keep_document("56789".into());
         let header = header

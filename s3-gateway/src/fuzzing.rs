@@ -48,7 +48,7 @@ pub fn parsers(bytes: &[u8]) {
     if let Some(put_object) = operation::position("PutObject") {
         let _ = unbuilt::check(put_object, &headers, Some(&text));
     }
-    let state = request::RequestState::new(RequestId(0), tracing::Span::none());
+    let state = request::RequestState::new(RequestId(0));
     state.keep_document(bytes.to_vec().into());
     let _ = document::verify(&state, &headers, document::Digest::Optional);
 }

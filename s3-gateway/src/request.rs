@@ -9,7 +9,6 @@ use bytes::Bytes;
 use coffer_types::RequestId;
 use hyper::header::{CONTENT_LENGTH, HeaderMap};
 use hyper::http::Extensions;
-use tracing::Span;
 
 use crate::body::BodyFailure;
 use crate::budget::Reservation;
@@ -20,8 +19,6 @@ use crate::operation::{OPERATIONS, Support};
 pub(crate) struct RequestState {
     /// Its id, in the answer and in every log line about it.
     pub(crate) id: RequestId,
-    /// The span of its log lines.
-    pub(crate) span: Span,
     operation: OnceLock<usize>,
     inner: Mutex<Inner>,
 }
@@ -43,9 +40,9 @@ struct Inner {
 }
 
 impl RequestState {
-    pub(crate) fn new(id: RequestId, span: Span) -> Arc<Self> {
+    pub(crate) fn new(id: RequestId) -> Arc<Self> {
         let inner = Mutex::default();
-        Arc::new(Self { id, span, operation: OnceLock::new(), inner })
+        Arc::new(Self { id, operation: OnceLock::new(), inner })
     }
 
     /// The state that [`crate::S3Gateway::call`] put into every request.

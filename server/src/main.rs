@@ -24,6 +24,10 @@ mod tls;
 mod wire_up;
 mod world;
 
+/// A request makes a few dozen small allocations on one thread and frees them on another.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> std::process::ExitCode {
     cli::run()
 }

@@ -4,9 +4,3 @@
 pub const REQUEST_ID: &str = "request_id";
 /// The operation, as the protocol names it.
 pub const OPERATION: &str = "op";
-/// The bucket.
-pub const BUCKET: &str = "bucket";
-/// The drive.
-pub const DRIVE_ID: &str = "drive_id";
-/// The group of commands.
-pub const GROUP: &str = "group";

@@ -12,7 +12,7 @@ use coffer_access::Denied;
 use coffer_storage_engine::bucket::BucketError;
 use coffer_storage_engine::metadata::MetadataError;
 use coffer_storage_engine::object::{InvalidVersionId, ObjectError, VersionId};
-use coffer_types::{InvalidBucketName, InvalidObjectKey, Timestamp};
+use coffer_types::{InvalidBucketName, InvalidObjectKey, Timestamp, telemetry};
 use hyper::StatusCode;
 use hyper::header::{ALLOW, HeaderMap, HeaderName, HeaderValue, LAST_MODIFIED};
 use s3s::stream::aws_chunked_stream::AwsChunkedStreamError;
@@ -21,6 +21,7 @@ use s3s::{BodySizeLimitExceeded, S3Error, S3ErrorCode};
 
 use crate::body::BodyFailure;
 use crate::convert;
+use crate::operation::OPERATIONS;
 use crate::request::RequestState;
 
 /// Declares the codes with their status.
@@ -148,7 +149,13 @@ impl Failure {
         let Self { code, message, elements, headers, source } = self;
         if code.status().is_server_error() && code != Code::NotImplemented {
             let cause = source.as_deref().map(|error| error as &dyn Error);
-            tracing::error!(parent: &state.span, code = code.name(), cause, "{message}");
+            tracing::error!(
+                { telemetry::REQUEST_ID } = %state.id,
+                { telemetry::OPERATION } = state.operation().map(|at| OPERATIONS[at].name),
+                code = code.name(),
+                cause,
+                "{message}"
+            );
         }
         state.set_elements(elements);
         let known = S3ErrorCode::from_bytes(code.name().as_bytes());

@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 
-use coffer_types::telemetry;
 use hyper::header::{HOST, HeaderMap};
 use hyper::http::Extensions;
 use hyper::{Method, Uri};
@@ -35,7 +34,6 @@ impl ReadRoute {
         let target = request.extensions.remove::<Target>();
         let Target { bucket, key } = target.expect("`is_match` put it there");
         let operation = if head { "HeadObject" } else { "GetObject" };
-        state.span.record(telemetry::BUCKET, bucket.as_str());
         let anonymous = request.credentials.is_none();
         auth::pass(operation, state, anonymous, &request.headers, request.uri.query())?;
         let asked = self.api.asked(&request)?;

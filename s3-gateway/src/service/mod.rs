@@ -12,7 +12,6 @@ use s3s::config::{S3Config, StaticConfigProvider};
 use s3s::service::{S3Service, S3ServiceBuilder};
 use s3s::validation::NameValidation;
 use s3s::{Body, StdError};
-use tracing::Instrument;
 
 use crate::answer::{self, About};
 use crate::api::{Api, Operations};
@@ -82,14 +81,8 @@ impl S3Gateway {
         B::Error: Into<StdError>,
     {
         let id = request.extensions().get().copied().unwrap_or_else(|| self.shared.next_id());
-        let span = tracing::error_span!(
-            "s3",
-            { telemetry::REQUEST_ID } = %id,
-            { telemetry::OPERATION } = tracing::field::Empty,
-            { telemetry::BUCKET } = tracing::field::Empty,
-        );
-        let state = RequestState::new(id, span.clone());
-        let mut response = self.answer(request, &state).instrument(span).await;
+        let state = RequestState::new(id);
+        let mut response = self.answer(request, &state).await;
         if let Some(operation) = state.operation() {
             response.extensions_mut().insert(OperationName(OPERATIONS[operation].name));
         }
@@ -126,7 +119,11 @@ impl S3Gateway {
             match self.s3.call(request).await {
                 Ok(response) => finish(&about, response, state, payload),
                 Err(error) => {
-                    tracing::error!(%error, "the protocol library gave no answer");
+                    tracing::error!(
+                        { telemetry::REQUEST_ID } = %state.id,
+                        %error,
+                        "the protocol library gave no answer"
+                    );
                     about.fail(Failure::new(
                         Code::InternalError,
                         "We encountered an internal error. Please try again.",

@@ -122,13 +122,19 @@ pub(crate) fn newest(
     bucket: BucketId,
     key: &ObjectKey,
 ) -> Result<Option<FoundVersion>, MetadataError> {
+    const DAMAGED: MetadataError = MetadataError::Row { table: "versions" };
+    // Two lookups cost half of one range.
+    if let Some(current) = current(view, bucket, key)? {
+        let row = get(view, &version_key(bucket, key.as_bytes(), current.version))?;
+        return Ok(Some((current.version, row.ok_or(DAMAGED)?)));
+    }
+    // What `objects` does not show is a delete marker, if it is there at all.
     let prefix = version_prefix(bucket, key.as_bytes());
     let mut rows = with_prefix(view, VersionRow::TABLE, &prefix);
     let Some((row_key, row)) = next_row::<VersionRow>(&mut rows)? else {
         return Ok(None);
     };
-    let damaged = MetadataError::Row { table: "versions" };
-    let (_, seq) = parse_version_key(&row_key).ok_or(damaged)?;
+    let (_, seq) = parse_version_key(&row_key).ok_or(DAMAGED)?;
     Ok(Some((seq, row)))
 }
 
