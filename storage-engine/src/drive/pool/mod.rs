@@ -463,6 +463,11 @@ impl SegmentPool {
         self.state().space.admits(class)
     }
 
+    /// Whether a segment could be had now.
+    pub(crate) fn has_room(&self, stream: Stream, class: WriteClass) -> bool {
+        self.state().space.allows_acquisition(stream, class)
+    }
+
     /// Sets how many bytes of the file system must stay for dumps, indexes and checkpoints.
     pub fn reserve_bytes(&self, bytes: u64) {
         self.state().space.keep(bytes);
