@@ -159,6 +159,14 @@ impl MemoryDisk {
         self.state().flushes
     }
 
+    pub(crate) fn writes(&self) -> u64 {
+        self.state().writes
+    }
+
+    pub(crate) fn set_mounted(&self, mounted: bool) {
+        self.state().mounted = mounted;
+    }
+
     pub(crate) fn set_capacity(&self, bytes: u64) {
         self.state().capacity = Some(bytes);
     }
@@ -171,6 +179,21 @@ impl MemoryDisk {
     /// A page of a file that the device does not give.
     pub(crate) fn set_unreadable(&self, path: &Path, offset: u64) {
         self.state().unreadable.push((path.to_owned(), offset));
+    }
+
+    /// Bytes of a file as the device has them.
+    pub(crate) fn device_bytes(&self, path: &Path) -> Vec<u8> {
+        lock(&self.state().names[path]).device.clone()
+    }
+
+    /// A file that somebody else made.
+    pub(crate) fn put(&self, path: &Path, contents: &[u8]) {
+        let (cached, device) = (contents.to_vec(), contents.to_vec());
+        let file = Contents { cached, device, dirty: BTreeSet::new() };
+        let file = Arc::new(Mutex::new(file));
+        let mut state = self.state();
+        state.names.insert(path.to_owned(), Arc::clone(&file));
+        state.durable_names.insert(path.to_owned(), file);
     }
 
     /// Changes bytes of a file behind everybody's back.

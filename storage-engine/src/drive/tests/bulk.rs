@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::harness::{TestDrive, content, medium, tiny};
 use crate::drive::error::{DriveError, ReadError};
+use crate::drive::shards::ShardKey;
 use crate::drive::testing::Fate;
 
 #[test]
@@ -140,6 +141,21 @@ fn a_full_drive_refuses_and_writes_again_after_deletes() {
     }
     drive.check_known();
     drive.check_counts();
+}
+
+#[test]
+fn a_page_that_cannot_be_read_does_not_stop_a_start() {
+    let mut drive = TestDrive::first(&medium());
+    let extents: Vec<_> = (0..6).map(|_| drive.put(20_000).expect("puts")).collect();
+    let location = drive.shards.get(ShardKey::whole(extents[2], 0)).expect("reads").expect("there");
+    let path = drive.pool.paths().segment(location.segment);
+    let world = drive.world.after_kill();
+    world.disk.set_unreadable(&path, location.offset + 10_000);
+    let mut drive = TestDrive::open(world, &drive.limits, 2, drive.known);
+    assert!(drive.scanned > 0);
+    assert!(matches!(drive.read_range(extents[2], 0..20_000), Err(ReadError::Io { .. })));
+    drive.known.remove(&extents[2]);
+    drive.check_known();
 }
 
 #[test]
