@@ -59,7 +59,7 @@ fn drop_unknown(store: &Store, extents: &[(ExtentId, GroupId)]) -> Result<(), Me
     }
     if !unknown.is_empty() {
         tracing::debug!(extents = unknown.len(), "orphaned shards are dropped");
-        store.drive().release(&unknown);
+        store.drive().release(&unknown)?;
     }
     Ok(())
 }

@@ -11,15 +11,17 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::bulk::{Bulk, Fragment, scan};
+use super::WriteClass;
+use super::bulk::{Bulk, Fragment, Receipt, scan};
 use super::error::DriveError;
 use super::log::LogSegments;
 use super::pool::{OpenSegment, SegmentPool};
 use super::reader::SegmentReader;
 use super::shards::{Location, ShardIndex, ShardKey};
-use super::space::{self, Plan, SegmentUse};
+use super::space::{self, Need, Plan, SegmentUse};
 use crate::background::checkpoint::chain;
 use crate::format::batch::BatchView;
+use crate::format::block_checksums;
 use crate::format::segment::{DATA_START, SegmentHeader, Stream};
 use crate::limits::Limits;
 use crate::ports::World;
@@ -62,7 +64,11 @@ impl Compactor {
 
     /// One step; says whether there may be more to do.
     pub(crate) async fn step(&mut self) -> Result<bool, DriveError> {
-        match space::plan(&self.segments(), &self.skip, &self.limits) {
+        // An old figure does no harm: the next step sees a newer one.
+        let _ = self.pool.refresh_space();
+        let has_room = self.pool.has_room(Stream::Bulk, WriteClass::Normal);
+        let need = if has_room { Need::Room } else { Need::Full };
+        match space::plan(&self.segments(), &self.skip, &self.limits, need) {
             Plan::Rest => Ok(false),
             Plan::Checkpoint => self.checkpoint().await.map(|()| true),
             Plan::Release(segment) => {
@@ -91,6 +97,7 @@ impl Compactor {
             Some(SegmentUse {
                 segment,
                 generation: row.generation,
+                len: info.len,
                 live_bytes: row.live_bytes,
                 live_records: u64::from(row.live_records),
                 closed,
@@ -124,30 +131,59 @@ impl Compactor {
         let stream = header.stream.unwrap_or(Stream::Bulk);
         let file = self.pool.file(segment.segment).map_err(failed)?;
         let reader = SegmentReader::new(header, file, stream, false);
-        let mut receipts = Vec::new();
-        let mut waiting = Waiting::default();
+        let mut copies = Copies::new(&self.bulk, self.limits.fragment_max);
         let mut at = DATA_START;
         while let Some((start, head)) = reader.next(at) {
             at = start + head.len as u64;
-            let bytes = Bytes::from(reader.batch(start, &head).map_err(failed)?);
-            for live in self.live(&header, start, &head, &bytes)? {
-                if waiting.bytes + live.2.len() > self.limits.fragment_max {
-                    receipts.push(self.bulk.append_copies(waiting.take()).await?);
+            let bytes = match reader.batch(start, &head) {
+                Ok(bytes) => Bytes::from(bytes),
+                Err(error) => {
+                    tracing::error!(%error, segment = segment.segment, "a batch cannot be read");
+                    continue;
                 }
-                waiting.push(live);
+            };
+            for live in self.live(&header, start, &head, &bytes)? {
+                copies.push(live).await?;
             }
         }
-        if !waiting.fragments.is_empty() {
-            receipts.push(self.bulk.append_copies(waiting.take()).await?);
+        copies.flush().await?;
+        if self.is_left(segment) {
+            self.copy_by_rows(segment).await?;
         }
-        self.bulk.flush(receipts).await?;
-        let left = self.shards.segment(segment.segment);
-        if left.is_some_and(|row| row.generation == segment.generation && row.live_records > 0) {
-            // A damaged batch head hides them, or somebody was faster: looked at by the check.
+        if self.is_left(segment) {
+            // Something cannot be read, or somebody was faster: looked at by the check.
             self.skip.push(segment.segment);
             tracing::warn!(segment = segment.segment, "a segment could not be emptied");
         }
         Ok(())
+    }
+
+    /// Whether something still lives in a segment.
+    fn is_left(&self, segment: &SegmentUse) -> bool {
+        let left = self.shards.segment(segment.segment);
+        left.is_some_and(|row| row.generation == segment.generation && row.live_records > 0)
+    }
+
+    /// Copies what rotten or unreadable headers hide: the rows know where it lies. This walks the
+    /// whole drive index, which damage alone is worth.
+    async fn copy_by_rows(&self, segment: &SegmentUse) -> Result<(), DriveError> {
+        let rows = self.shards.rows_in(segment.segment, segment.generation);
+        let rows = rows.map_err(|error| DriveError::Failed(chain(&error)))?;
+        let file = self.pool.file(segment.segment);
+        let file = file.map_err(|error| DriveError::Failed(error.to_string()))?;
+        let mut copies = Copies::new(&self.bulk, self.limits.fragment_max);
+        for (key, location) in rows {
+            let mut payload = vec![0; location.len as usize];
+            if let Err(error) = file.read_exact_at(&mut payload, location.offset) {
+                tracing::error!(%error, extent = ?key.extent, "a shard cannot be read");
+                continue;
+            }
+            if block_checksums(&payload) != location.checksums {
+                tracing::error!(extent = ?key.extent, "a damaged shard was found and kept");
+            }
+            copies.push((key, location, payload.into())).await?;
+        }
+        copies.flush().await
     }
 
     /// The shards of a batch that the drive index still finds there.
@@ -182,17 +218,26 @@ impl Compactor {
     }
 }
 
-/// Copies that go into one batch.
-#[derive(Default)]
-struct Waiting {
-    fragments: Vec<Fragment>,
+/// Copies on their way, a batch at a time.
+struct Copies<'b> {
+    bulk: &'b Bulk,
+    batch_max: usize,
+    waiting: Vec<Fragment>,
     bytes: usize,
+    receipts: Vec<Receipt>,
 }
 
-impl Waiting {
-    fn push(&mut self, (key, location, payload): Live) {
+impl<'b> Copies<'b> {
+    fn new(bulk: &'b Bulk, batch_max: usize) -> Self {
+        Self { bulk, batch_max, waiting: Vec::new(), bytes: 0, receipts: Vec::new() }
+    }
+
+    async fn push(&mut self, (key, location, payload): Live) -> Result<(), DriveError> {
+        if !self.waiting.is_empty() && self.bytes + payload.len() > self.batch_max {
+            self.send().await?;
+        }
         self.bytes += payload.len();
-        self.fragments.push(Fragment {
+        self.waiting.push(Fragment {
             key,
             group: location.group,
             shard_offset: location.shard_offset,
@@ -201,10 +246,20 @@ impl Waiting {
             from: Some(location.place()),
             checksums: location.checksums,
         });
+        Ok(())
     }
 
-    fn take(&mut self) -> Vec<Fragment> {
+    async fn send(&mut self) -> Result<(), DriveError> {
         self.bytes = 0;
-        std::mem::take(&mut self.fragments)
+        let batch = std::mem::take(&mut self.waiting);
+        self.receipts.push(self.bulk.append_copies(batch).await?);
+        Ok(())
+    }
+
+    async fn flush(mut self) -> Result<(), DriveError> {
+        if !self.waiting.is_empty() {
+            self.send().await?;
+        }
+        self.bulk.flush(self.receipts).await
     }
 }

@@ -107,11 +107,23 @@ impl Drive {
     }
 
     /// Forgets the shards of extents that nobody refers to. Durable with [`Self::checkpoint`].
-    pub(crate) fn release(&self, extents: &[ExtentId]) {
-        if let Err(error) = self.shards.remove_extents(extents) {
-            // They are asked about again after the next start.
-            tracing::warn!(error = chain(&error), "shards of dead extents could not be removed");
-        }
+    pub(crate) fn release(&self, extents: &[ExtentId]) -> Result<(), MetadataError> {
+        let removed = self.shards.remove_extents(extents);
+        removed.map(drop).map_err(|error| MetadataError::DriveFailed(chain(&error)))
+    }
+
+    /// Forgets in the background what a broken upload wrote: what waits in its lane for a flush,
+    /// which must not bring it to light, then what is visible.
+    pub(crate) fn abandon(&self, extents: Vec<ExtentId>) {
+        let drive = self.clone();
+        let forget = async move {
+            drive.bulk.forget(&extents).await;
+            if let Err(error) = drive.release(&extents) {
+                // The next start asks who refers to them.
+                tracing::warn!(error = chain(&error), "a broken upload's shards were not removed");
+            }
+        };
+        self.world.runtime.spawn("abandon", Box::pin(forget));
     }
 
     /// Makes the drive index durable.

@@ -15,6 +15,10 @@ mod reader;
 mod refused;
 pub mod shards;
 mod space;
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
 
 pub use os_file::OsFileSystem;
 pub use refused::DriveRefused;

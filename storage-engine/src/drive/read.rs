@@ -47,14 +47,14 @@ pub(crate) struct Reader {
 impl Reader {
     /// Reads a run that is at most a few blocks long, in one piece.
     pub(crate) async fn read(&self, range: ShardRange) -> Result<Bytes, ReadError> {
-        let first = self.fragment_at(range, range.offset).await?;
+        let first = self.fragment_at(range, range.offset, None).await?;
         if first.len() as u64 >= range.len {
             return Ok(first.slice(..usize::try_from(range.len).expect("no longer than a slice")));
         }
         let mut whole = Vec::with_capacity(usize::try_from(range.len).unwrap_or(0));
         whole.extend_from_slice(&first);
         while (whole.len() as u64) < range.len {
-            let piece = self.fragment_at(range, range.offset + whole.len() as u64).await?;
+            let piece = self.fragment_at(range, range.offset + whole.len() as u64, None).await?;
             let left = range.len - whole.len() as u64;
             let len = usize::try_from(left).map_or(piece.len(), |left| left.min(piece.len()));
             whole.extend_from_slice(&piece[..len]);
@@ -69,7 +69,9 @@ impl Reader {
         ranges: Vec<ShardRange>,
     ) -> impl Stream<Item = Result<Bytes, ReadError>> + Send + use<> {
         let leases: Vec<_> = ranges.iter().map(|range| self.leases.hold(range.extent)).collect();
-        let state = Streaming { reader: self.clone(), ranges, at: 0, done: 0, _leases: leases };
+        let places = Vec::new();
+        let state =
+            Streaming { reader: self.clone(), ranges, at: 0, done: 0, places, _leases: leases };
         stream::unfold(state, |mut state| async move {
             let piece = state.next().await?;
             if piece.is_err() {
@@ -80,14 +82,23 @@ impl Reader {
         })
     }
 
-    /// Verified bytes of a shard from an offset on: up to the end of what is read at once.
-    async fn fragment_at(&self, range: ShardRange, offset: u64) -> Result<Bytes, ReadError> {
+    /// Verified bytes of a shard from an offset on: up to the end of what is read at once. The place
+    /// of the fragment may be known from before; it is looked up where it is not, or has changed.
+    async fn fragment_at(
+        &self,
+        range: ShardRange,
+        offset: u64,
+        mut known: Option<Location>,
+    ) -> Result<Bytes, ReadError> {
         let extent = range.extent;
         let wanted = range.offset + range.len - offset;
         let mut before = None;
         for _ in 0..LOOKUPS {
             let absent = ReadError::Absent { extent, offset };
-            let (_, location) = self.locate(range, offset)?.ok_or(absent)?;
+            let location = match known.take() {
+                Some(location) => location,
+                None => self.locate(range, offset)?.ok_or(absent)?.1,
+            };
             let cut = Cut::of(&location, offset - u64::from(location.shard_offset), wanted);
             let place = location.place();
             match self.blocks(&location, &cut).await {
@@ -117,19 +128,15 @@ impl Reader {
         let index = |error: super::shards::ShardIndexError| {
             ReadError::Index(crate::background::checkpoint::chain(&error))
         };
-        let holds = |location: &Location| {
-            let start = u64::from(location.shard_offset);
-            (start..start + u64::from(location.len)).contains(&offset)
-        };
         let key = ShardKey::whole(range.extent, range.shard);
         // Most extents have one fragment, or are read from their start.
         if let Some(location) = self.shards.get(key).map_err(index)?
-            && holds(&location)
+            && holds(&location, offset)
         {
             return Ok(Some((key, location)));
         }
         let fragments = self.shards.fragments(range.extent, range.shard).map_err(index)?;
-        Ok(fragments.into_iter().find(|(_, location)| holds(location)))
+        Ok(fragments.into_iter().find(|(_, location)| holds(location, offset)))
     }
 
     /// Whole blocks, from memory where they are there, otherwise where blocking is allowed.
@@ -152,27 +159,50 @@ impl Reader {
     }
 }
 
+/// Whether an offset of the shard lies in this fragment.
+fn holds(location: &Location, offset: u64) -> bool {
+    let start = u64::from(location.shard_offset);
+    (start..start + u64::from(location.len)).contains(&offset)
+}
+
 struct Streaming {
     reader: Reader,
     ranges: Vec<ShardRange>,
     at: usize,
     /// Bytes of the current range that were given out.
     done: u64,
+    /// The fragments of the current range, once its first piece was read: an extent has many, and
+    /// asking for all of them with every piece costs more than reading.
+    places: Vec<(ShardKey, Location)>,
     _leases: Vec<ExtentLease>,
 }
 
 impl Streaming {
     async fn next(&mut self) -> Option<Result<Bytes, ReadError>> {
         let range = *self.ranges.get(self.at)?;
-        let piece = self.reader.fragment_at(range, range.offset + self.done).await;
+        let offset = range.offset + self.done;
+        let known = self.place(range, offset);
+        let piece = self.reader.fragment_at(range, offset, known).await;
         if let Ok(piece) = &piece {
             self.done += piece.len() as u64;
             if self.done == range.len {
                 self.at += 1;
                 self.done = 0;
+                self.places.clear();
             }
         }
         Some(piece)
+    }
+
+    /// Where an offset lay when the places were asked for. What cannot be told now is found out, or
+    /// refused, by the read itself.
+    fn place(&mut self, range: ShardRange, offset: u64) -> Option<Location> {
+        if self.done > 0 && self.places.is_empty() {
+            self.places = self.reader.shards.fragments(range.extent, range.shard).ok()?;
+        }
+        let behind = self.places.partition_point(|(_, it)| u64::from(it.shard_offset) <= offset);
+        let (_, location) = self.places.get(behind.checked_sub(1)?)?;
+        holds(location, offset).then(|| location.clone())
     }
 }
 

@@ -69,6 +69,21 @@ impl SegmentReader {
         Ok(bytes)
     }
 
+    /// As much of a batch as the device gives: pages that it does not give are zeros, which no
+    /// checksum takes for anything. Says whether there are such pages.
+    pub(crate) fn batch_as_far(&self, at: u64, head: &BatchHead) -> (Vec<u8>, bool) {
+        if let Ok(bytes) = self.batch(at, head) {
+            return (bytes, false);
+        }
+        let mut bytes = vec![0; head.len];
+        for (number, page) in bytes.chunks_mut(PAGE_LEN).enumerate() {
+            if self.read(page, at + (number * PAGE_LEN) as u64).is_err() {
+                page.fill(0);
+            }
+        }
+        (bytes, true)
+    }
+
     fn read(&self, buffer: &mut [u8], at: u64) -> io::Result<()> {
         if at + buffer.len() as u64 > self.header.len {
             return Err(io::ErrorKind::UnexpectedEof.into());

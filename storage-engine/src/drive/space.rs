@@ -23,6 +23,8 @@ pub(crate) struct SegmentUse {
     pub(crate) segment: u32,
     /// Its generation's slot counter.
     pub(crate) generation: u64,
+    /// Its length on the file system: the first segments of a drive may be shorter than later ones.
+    pub(crate) len: u64,
     /// Payload bytes that a row of the drive index points to.
     pub(crate) live_bytes: u64,
     /// Rows of the drive index that point into it.
@@ -46,6 +48,15 @@ pub(crate) enum Plan {
     Compact(SegmentUse),
 }
 
+/// When space is worth copying for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Need {
+    /// There is room: copy once a quarter of what is used is dead.
+    Room,
+    /// Uploads are refused: copy whatever wins a whole segment.
+    Full,
+}
+
 /// The bytes that what lives in a segment takes when it is packed.
 fn footprint(segment: &SegmentUse) -> u64 {
     let blocks = segment.live_bytes / crate::limits::BLOCK_LEN as u64;
@@ -54,18 +65,18 @@ fn footprint(segment: &SegmentUse) -> u64 {
 
 /// The bytes of a segment that packing can fill: a fragment that does not fit any more, the page
 /// of the last batch and the footer's are left over.
-fn reachable(limits: &Limits) -> u64 {
+fn reachable(segment: &SegmentUse, limits: &Limits) -> u64 {
     let lost = limits.fragment_max as u64 + 4 * PAGE_LEN as u64;
-    limits.segment_len.saturating_sub(lost).max(1)
+    segment.len.saturating_sub(lost).max(1)
 }
 
 /// The bytes of a closed segment that copying would win.
 fn dead(segment: &SegmentUse, limits: &Limits) -> u64 {
-    reachable(limits).saturating_sub(footprint(segment))
+    reachable(segment, limits).saturating_sub(footprint(segment))
 }
 
 /// The next step for space. `skip` names segments that could not be compacted since the start.
-pub(crate) fn plan(segments: &[SegmentUse], skip: &[u32], limits: &Limits) -> Plan {
+pub(crate) fn plan(segments: &[SegmentUse], skip: &[u32], limits: &Limits, need: Need) -> Plan {
     let closed = || segments.iter().filter(|segment| segment.closed);
     let mut empty = closed().filter(|segment| segment.live_records == 0).peekable();
     let waiting = empty.peek().is_some();
@@ -75,16 +86,25 @@ pub(crate) fn plan(segments: &[SegmentUse], skip: &[u32], limits: &Limits) -> Pl
     if waiting {
         return Plan::Checkpoint;
     }
-    let candidate = closed()
-        .filter(|segment| !skip.contains(&segment.segment))
-        .filter(|segment| dead(segment, limits) >= reachable(limits) / LEAST_GAIN)
-        .max_by_key(|segment| (dead(segment, limits), std::cmp::Reverse(segment.segment)));
-    let closed_used = closed().count() as u64 * limits.segment_len;
-    let closed_dead: u64 = closed().map(|segment| dead(segment, limits)).sum();
-    match candidate {
-        Some(segment) if closed_dead * 4 > closed_used => Plan::Compact(*segment),
-        _ => Plan::Rest,
+    let used: u64 = closed().map(|segment| segment.len).sum();
+    let total: u64 = closed().map(|segment| dead(segment, limits)).sum();
+    let enough = match need {
+        Need::Room => total * 4 > used,
+        Need::Full => total >= limits.segment_len,
+    };
+    if !enough {
+        return Plan::Rest;
     }
+    let worth = |segment: &&SegmentUse| {
+        !skip.contains(&segment.segment)
+            && dead(segment, limits) >= reachable(segment, limits) / LEAST_GAIN
+    };
+    // The lowest live share, compared without dividing.
+    let emptiest = closed().filter(worth).min_by(|a, b| {
+        let (left, right) = (footprint(a) * b.len, footprint(b) * a.len);
+        left.cmp(&right).then(a.segment.cmp(&b.segment))
+    });
+    emptiest.map_or(Plan::Rest, |segment| Plan::Compact(*segment))
 }
 
 #[cfg(test)]
@@ -99,6 +119,7 @@ mod tests {
         SegmentUse {
             segment: number,
             generation: 1,
+            len: 64 << 20,
             live_bytes,
             live_records,
             closed: true,
@@ -109,26 +130,26 @@ mod tests {
     #[test]
     fn the_emptiest_segment_is_copied_once_a_quarter_is_dead() {
         let full = segment(1, 62 << 20, 62);
-        assert_eq!(plan(&[full, segment(2, 50 << 20, 50)], &[], &limits()), Plan::Rest);
+        assert_eq!(plan(&[full, segment(2, 50 << 20, 50)], &[], &limits(), Need::Room), Plan::Rest);
         let half = segment(3, 30 << 20, 30);
         let third = segment(2, 20 << 20, 20);
-        assert_eq!(plan(&[full, half, third], &[], &limits()), Plan::Compact(third));
-        assert_eq!(plan(&[full, half, third], &[2], &limits()), Plan::Compact(half));
+        assert_eq!(plan(&[full, half, third], &[], &limits(), Need::Room), Plan::Compact(third));
+        assert_eq!(plan(&[full, half, third], &[2], &limits(), Need::Room), Plan::Compact(half));
     }
 
     #[test]
     fn open_segments_are_left_alone_and_not_counted() {
         let open = SegmentUse { closed: false, ..segment(2, 0, 0) };
-        assert_eq!(plan(&[segment(1, 62 << 20, 62), open], &[], &limits()), Plan::Rest);
+        assert_eq!(plan(&[segment(1, 62 << 20, 62), open], &[], &limits(), Need::Room), Plan::Rest);
     }
 
     #[test]
     fn an_empty_segment_is_released_only_when_that_is_durable() {
         let empty = segment(1, 0, 0);
         let unsure = SegmentUse { durably_empty: false, ..empty };
-        assert_eq!(plan(&[unsure], &[], &limits()), Plan::Checkpoint);
+        assert_eq!(plan(&[unsure], &[], &limits(), Need::Room), Plan::Checkpoint);
         assert_eq!(
-            plan(&[unsure, segment(2, 0, 0)], &[], &limits()),
+            plan(&[unsure, segment(2, 0, 0)], &[], &limits(), Need::Room),
             Plan::Release(segment(2, 0, 0))
         );
     }
@@ -138,7 +159,26 @@ mod tests {
         // 100-byte payloads packed by compaction: a third of the bytes is payload, nothing is dead.
         let records = (62 << 20) / (100 + RECORD_OVERHEAD);
         let packed = segment(1, records * 100, records);
-        assert_eq!(plan(&[packed], &[], &limits()), Plan::Rest);
+        assert_eq!(plan(&[packed], &[], &limits(), Need::Room), Plan::Rest);
+    }
+
+    #[test]
+    fn a_short_segment_that_is_full_is_left_alone() {
+        // The first segments of a drive are shorter; measured by the length of the later ones they
+        // would look nearly empty, and be copied from one to the other for ever.
+        let short = |number| SegmentUse { len: 16 << 20, ..segment(number, 14 << 20, 14) };
+        assert_eq!(plan(&[short(1), short(2), short(3)], &[], &limits(), Need::Room), Plan::Rest);
+        let empty = SegmentUse { len: 16 << 20, ..segment(4, 1 << 20, 1) };
+        let segments = [short(1), empty];
+        assert_eq!(plan(&segments, &[], &limits(), Need::Room), Plan::Compact(empty));
+    }
+
+    #[test]
+    fn a_full_drive_takes_whatever_wins_a_segment() {
+        let used: Vec<_> = (0..10).map(|number| segment(number, 52 << 20, 52)).collect();
+        assert_eq!(plan(&used, &[], &limits(), Need::Room), Plan::Rest);
+        assert_eq!(plan(&used, &[], &limits(), Need::Full), Plan::Compact(used[0]));
+        assert_eq!(plan(&used[..5], &[], &limits(), Need::Full), Plan::Rest);
     }
 
     #[test]
@@ -148,7 +188,7 @@ mod tests {
             (0..20).map(|n| segment(n, u64::from(n) * (3 << 20), 30)).collect();
         let live: u64 = segments.iter().map(|segment| segment.live_bytes).sum();
         let mut moved = 0;
-        while let Plan::Compact(victim) = plan(&segments, &[], &limits) {
+        while let Plan::Compact(victim) = plan(&segments, &[], &limits, Need::Room) {
             segments.retain(|segment| segment.segment != victim.segment);
             moved += victim.live_bytes;
         }

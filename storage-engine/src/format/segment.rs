@@ -17,8 +17,9 @@
 //! | 56 | 8 | first sequence: no batch inside begins below it (bulk: 1) |
 //! | 64 | 8 | CRC-64/NVME of all before |
 //!
-//! The slot fits one sector. Activation writes slot B, syncs, writes slot A, syncs: whatever a power
-//! cut does to one slot, the other holds the old or the new generation. The slot with the higher
+//! The slot fits one sector. Activation writes slot A, syncs, writes slot B, syncs: whatever a power
+//! cut does to one slot, the other holds the old or the new generation. A log segment is retired in
+//! slot B alone, so that slot is the last to be written in the next life. The slot with the higher
 //! counter counts; of equal ones the later state. A segment whose slots are both damaged is
 //! known by its first batch alone, because a batch that names a newer counter outranks the header.
 //! Nothing but the state ever changes within a generation.

@@ -119,3 +119,8 @@ pub enum RestoreError {
     #[error("the index could not be built from the dump")]
     Open(#[from] OpenIndexError),
 }
+
+/// Whether a write failed only because there is no space, or no more for this user.
+pub(crate) fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}

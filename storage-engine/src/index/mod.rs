@@ -40,6 +40,7 @@ mod writer;
 mod tests;
 
 pub use checkpoint::Checkpoint;
+pub(crate) use error::is_full;
 pub use error::{
     CheckpointError, IndexError, OpenIndexError, RestoreError, ResumeError, TakeDumpError,
 };

@@ -1,10 +1,9 @@
 //! After a failed checkpoint: reading goes on, and writing too if the drive was only full.
 
-use std::io;
 use std::sync::Arc;
 
 use super::database::{Base, Loaded};
-use super::error::ResumeError;
+use super::error::{ResumeError, is_full};
 use super::open::{open_file, open_shadow};
 use super::shared::{Index, Opened, Phase, Shared, Snapshot, Store};
 
@@ -49,7 +48,7 @@ impl Index {
             return Err(ResumeError::NotFailed);
         }
         match store.state.drive_error() {
-            Some(error) if error.kind() == io::ErrorKind::StorageFull => {}
+            Some(error) if is_full(&error) => {}
             error => return Err(ResumeError::Failed(error)),
         }
         store.database = None;

@@ -2,7 +2,7 @@
 //! command's batch, large ones go to bulk segments fragment by fragment.
 //!
 //! In memory are at most one fragment that fills and the fragments that the drive's bounded queue
-//! holds. Nothing is committed here. What was written for a body that failed is released at once.
+//! holds. Nothing is committed here. What was written for a body that failed is forgotten at once.
 
 use std::pin::Pin;
 
@@ -49,7 +49,7 @@ impl Written {
 impl Drop for Written {
     fn drop(&mut self) {
         if !self.extents.is_empty() {
-            self.store.drive().release(&self.extents);
+            self.store.drive().abandon(std::mem::take(&mut self.extents));
         }
     }
 }

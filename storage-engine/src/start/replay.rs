@@ -4,7 +4,7 @@
 //! commands that the log does not have) is rebuilt from its dump and the reading begins again; if
 //! that does not fit either, the start is refused.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -66,13 +66,7 @@ pub(super) fn open_shards(
     if let Some(why) = opened.rebuild.as_ref().filter(|_| !report.formatted) {
         report.rebuilt_indexes.push(format!("shards: {why}; built by reading every segment"));
     }
-    let in_use: BTreeMap<_, _> = pool
-        .segments()
-        .into_iter()
-        .filter(|info| !info.free)
-        .filter_map(|info| Some((info.id, info.header.ok()?.generation.counter)))
-        .collect();
-    opened.index.keep_only(&in_use).map_err(|error| refused(&error))?;
+    opened.index.keep_in_use(&pool.segments()).map_err(|error| refused(&error))?;
     Ok(opened)
 }
 

@@ -21,6 +21,8 @@ use crate::ports::World;
 /// Written bytes after which a helper flushes early, so that the last flush of a large upload has
 /// little left to do.
 const WRITE_BACK: u64 = 8 << 20;
+/// Written bytes at which the lane waits for its helper, so that the last flush stays short.
+const UNFLUSHED_MAX: u64 = 32 << 20;
 /// Room kept at the end of a segment for its footer.
 const FOOTER_ROOM: u64 = 4 << 10;
 
@@ -97,13 +99,18 @@ impl Lane {
                     // Whoever uploads may be gone.
                     let _ = done.send(appended);
                 }
+                Item::Forget(extents, done) => {
+                    self.unflushed.retain(|(key, ..)| !extents.contains(&key.extent));
+                    // Whoever asked may be gone.
+                    let _ = done.send(());
+                }
                 Item::Flush(done) => {
                     // Whoever else waits for a flush right behind shares this one.
                     let mut waiting = vec![done];
                     while next.is_none() {
                         match queue.try_recv() {
                             Ok(Item::Flush(done)) => waiting.push(done),
-                            Ok(append) => next = Some(append),
+                            Ok(other) => next = Some(other),
                             Err(_) => break,
                         }
                     }
@@ -154,17 +161,28 @@ impl Lane {
             self.unflushed.push((fragment.key, location, fragment.from));
         }
         self.unflushed_bytes += sealed.len as u64;
-        if self.unflushed_bytes >= WRITE_BACK && self.helper.is_none() {
-            self.write_back();
-        }
         self.world.runtime.pause().await;
+        if self.unflushed_bytes >= UNFLUSHED_MAX {
+            self.join_helper().await?;
+        }
+        if self.unflushed_bytes >= WRITE_BACK {
+            self.write_back()?;
+        }
         Ok(())
     }
 
-    /// Flushes beside the writer. Its error is told by the next flush: the system reports it once,
-    /// and that may have been here.
-    fn write_back(&mut self) {
-        let Some(open) = &self.open else { return };
+    /// Flushes beside the writer, one such flush at a time. Its error is told by the next flush: the
+    /// system reports it once, and that may have been here.
+    fn write_back(&mut self) -> Result<(), DriveError> {
+        match self.helper.as_mut().map(oneshot::Receiver::try_recv) {
+            Some(Err(oneshot::error::TryRecvError::Empty)) => return Ok(()),
+            Some(ended) => {
+                self.helper = None;
+                self.judge(ended.unwrap_or_else(|_| stopped()))?;
+            }
+            None => {}
+        }
+        let Some(open) = &self.open else { return Ok(()) };
         let file = Arc::clone(&open.segment.file);
         let (done, helper) = oneshot::channel();
         let work = move || {
@@ -174,7 +192,26 @@ impl Lane {
         };
         self.world.runtime.spawn_blocking("write-back", Box::new(work));
         self.helper = Some(helper);
+        // Counted from here again; durable for anybody only by the lane's own flush.
         self.unflushed_bytes = 0;
+        Ok(())
+    }
+
+    async fn join_helper(&mut self) -> Result<(), DriveError> {
+        match self.helper.take() {
+            Some(helper) => {
+                let ended = helper.await.unwrap_or_else(|_| stopped());
+                self.judge(ended)
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn judge(&self, ended: Result<(), String>) -> Result<(), DriveError> {
+        if self.pool.planted().is(PlantedBug::SwallowedFlushError) {
+            return Ok(());
+        }
+        ended.map_err(|error| self.fail(&error))
     }
 
     /// Makes everything in the open segment durable, then findable.
@@ -182,15 +219,9 @@ impl Lane {
         if let Some(why) = self.pool.health().failure() {
             return Err(DriveError::Failed(why.to_owned()));
         }
+        self.join_helper().await?;
         if self.unflushed.is_empty() {
             return Ok(());
-        }
-        if let Some(helper) = self.helper.take() {
-            let stopped = || Err("the early flush was stopped".to_owned());
-            let early = helper.await.unwrap_or_else(|_| stopped());
-            if !self.pool.planted().is(PlantedBug::SwallowedFlushError) {
-                early.map_err(|error| self.fail(&error))?;
-            }
         }
         let open = self.open.as_mut().expect("what is unflushed lies in the open segment");
         let flushed = open.segment.file.sync_data();
@@ -297,6 +328,10 @@ impl Lane {
         };
         self.shards.insert(&to, &[]).map_err(|error| self.fail(&chain(&error)))
     }
+}
+
+fn stopped() -> Result<(), String> {
+    Err("the early flush was stopped".to_owned())
 }
 
 fn fail(pool: &SegmentPool, error: &std::io::Error) -> DriveError {

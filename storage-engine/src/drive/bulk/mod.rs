@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
-use coffer_types::GroupId;
+use coffer_types::{ExtentId, GroupId};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use self::lane::{Lane, LaneKind};
@@ -79,6 +79,8 @@ enum Item {
         done: oneshot::Sender<Result<(), DriveError>>,
     },
     Flush(oneshot::Sender<Result<(), DriveError>>),
+    /// Rows of these extents must not come to light any more.
+    Forget(Vec<ExtentId>, oneshot::Sender<()>),
 }
 
 /// The lanes of a drive.
@@ -168,6 +170,18 @@ impl Bulk {
             answer.await.unwrap_or(Err(DriveError::Closing))?;
         }
         Ok(())
+    }
+
+    /// Drops what an upload appended and did not flush. Nothing of these extents may be appended any
+    /// more. What was flushed before is visible when this returns, and can be removed.
+    pub(crate) async fn forget(&self, extents: &[ExtentId]) {
+        for lane in &self.lanes[..LANES] {
+            let (done, forgotten) = oneshot::channel();
+            // A lane that ended makes nothing visible any more.
+            if lane.send(Item::Forget(extents.to_vec(), done)).await.is_ok() {
+                let _ = forgotten.await;
+            }
+        }
     }
 
     fn admit(&self, class: WriteClass) -> Result<(), DriveError> {

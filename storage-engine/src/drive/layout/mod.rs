@@ -399,3 +399,6 @@ fn read_small(fs: &dyn FileSystem, path: &Path) -> io::Result<Vec<u8>> {
     file.read_exact_at(&mut bytes, 0)?;
     Ok(bytes)
 }
+
+#[cfg(test)]
+mod tests;

@@ -18,6 +18,8 @@
 mod queue;
 pub(crate) mod recovery;
 mod segments;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 use bytes::Bytes;

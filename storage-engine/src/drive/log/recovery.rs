@@ -15,7 +15,8 @@
 //!
 //! Nothing is read before it was flushed and its cached pages dropped: after a process was killed,
 //! the page cache is not the disk. Limit on one drive: rot in the very last batch, before any
-//! later batch or mark states its sequence, cannot be told from a torn tail.
+//! later batch or mark states its sequence, cannot be told from a torn tail. A page that the
+//! device does not give is rot like any other; in the very last batch it is reported, too.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -213,12 +214,16 @@ impl<E> Walk<'_, '_, E> {
 
     fn run(&mut self) -> Result<(), RecoveryError<E>> {
         while let Some((reader, at, head)) = self.next_head() {
-            let bytes = self.readers[reader].batch(at, &head).map_err(RecoveryError::Io)?;
+            let (bytes, unreadable) = self.readers[reader].batch_as_far(at, &head);
             let segment = self.readers[reader].segment_ref();
             let view = BatchView::new(&head, &bytes, &segment);
             let intact = view.as_ref().is_ok_and(|view| view.verify().is_ok());
             if !intact && !self.is_stated(reader, at, &head) {
-                // Nobody was told about it: it is torn, and the log ends before it.
+                // Nobody was told about it: it is torn, and the log ends before it. What the device
+                // does not give may have been whole, though.
+                if unreadable {
+                    self.report((reader, at), head.first_sequence, head.last_sequence);
+                }
                 return Ok(());
             }
             if let Ok(view) = view {

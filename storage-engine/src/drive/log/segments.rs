@@ -54,12 +54,12 @@ impl LogSegments {
     }
 
     /// The writer opened a segment.
-    pub(super) fn open(&self, generation: u64, id: u32, len: u64) {
+    pub(in crate::drive) fn open(&self, generation: u64, id: u32, len: u64) {
         self.lock().insert(generation, Entry { id, len, last: None });
     }
 
     /// A segment is full or belongs to an earlier process.
-    pub(super) fn close(&self, generation: u64, id: u32, len: u64, tails: &GroupTails) {
+    pub(in crate::drive) fn close(&self, generation: u64, id: u32, len: u64, tails: &GroupTails) {
         let last = tails.iter().map(|(group, (_, index))| (*group, *index)).collect();
         self.lock().insert(generation, Entry { id, len, last: Some(last) });
     }

@@ -329,11 +329,7 @@ impl SegmentPool {
             Some(id) => id,
             None => self.create()?,
         };
-        let activated = self.activate(id, stream, first_sequence);
-        if let Err(error) = &activated {
-            self.health.fail(format!("segment {id:08x} could not be activated: {error}"));
-        }
-        activated.map_err(AcquireError::Io)
+        self.activate(id, stream, first_sequence).map_err(AcquireError::Io)
     }
 
     /// Takes a free segment out of the pool; `None` if one must be created and may be.
@@ -405,17 +401,30 @@ impl SegmentPool {
         Generation { counter: state.counter, random: self.world.rand.next_u64() }
     }
 
-    /// Slot B, flush, slot A, flush: whatever a power cut does to one, the other is whole.
+    /// Slot A, flush, slot B, flush: whatever a power cut does to one, the other is whole. Slot B
+    /// comes last because it alone may say that the life before was retired.
     fn write_header(&self, header: &SegmentHeader) -> io::Result<Arc<dyn File>> {
-        let file = self.files.get(header.segment)?;
+        self.write_slots(header, &SLOT_OFFSETS, !self.planted.is(PlantedBug::UnsyncedSegmentHeader))
+    }
+
+    /// An error here fails the drive: it is not known what the slots say now.
+    fn write_slots(
+        &self,
+        header: &SegmentHeader,
+        slots: &[u64],
+        sync: bool,
+    ) -> io::Result<Arc<dyn File>> {
+        let id = header.segment;
         let page = header.encode();
-        for offset in SLOT_OFFSETS.into_iter().rev() {
-            file.write_all_at(&mut [IoSlice::new(&page)], offset)?;
-            if !self.planted.is(PlantedBug::UnsyncedSegmentHeader) {
-                file.sync_data()?;
-            }
+        let file = self.files.get(id)?;
+        let written = slots.iter().try_for_each(|slot| {
+            file.write_all_at(&mut [IoSlice::new(&page)], *slot)?;
+            if sync { file.sync_data() } else { Ok(()) }
+        });
+        if let Err(error) = &written {
+            self.health.fail(format!("the header of segment {id:08x}: {error}"));
         }
-        Ok(file)
+        written.map(|()| file)
     }
 
     /// Puts segments into the pool: nothing in them is needed any more.
@@ -449,9 +458,7 @@ impl SegmentPool {
             return Ok(());
         };
         let header = SegmentHeader { state: SegmentState::Retired, ..header };
-        let file = self.files.get(id)?;
-        file.write_all_at(&mut [IoSlice::new(&header.encode())], SLOT_OFFSETS[1])?;
-        file.sync_data()?;
+        self.write_slots(&header, &SLOT_OFFSETS[1..], true)?;
         if let Some(segment) = self.state().segments.get_mut(&id) {
             segment.header = Ok(header);
         }
@@ -461,6 +468,11 @@ impl SegmentPool {
     /// Whether a write of this class is taken now.
     pub fn admits(&self, class: WriteClass) -> bool {
         self.state().space.admits(class)
+    }
+
+    /// Whether a segment could be had now.
+    pub(crate) fn has_room(&self, stream: Stream, class: WriteClass) -> bool {
+        self.state().space.allows_acquisition(stream, class)
     }
 
     /// Sets how many bytes of the file system must stay for dumps, indexes and checkpoints.
@@ -626,3 +638,6 @@ impl SegmentInfo {
         self.header.ok().map(|header| header.segment_ref())
     }
 }
+
+#[cfg(test)]
+mod tests;

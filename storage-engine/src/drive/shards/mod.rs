@@ -22,6 +22,8 @@
 //!   the same key replaces it.
 //! - A segment is given back only after a durable checkpoint in which no row pointed into it.
 
+#[cfg(test)]
+mod audit;
 mod change;
 mod checkpoint;
 mod reconcile;

@@ -12,9 +12,10 @@ use tokio::sync::Notify;
 use super::change::{Change, Move, Scanned};
 use super::row::{Location, Place, RowError, ShardKey};
 use super::segment_row::SegmentRow;
+use crate::drive::pool::SegmentInfo;
 use crate::index::{
     CheckpointError, Index, IndexError, IndexOptions, IndexView, IndexWriter, OpenIndexError,
-    TableId, set_aside,
+    ResumeError, TableId, set_aside,
 };
 use crate::limits::Limits;
 use crate::ports::FileSystem;
@@ -37,6 +38,9 @@ pub enum ShardIndexError {
     /// A checkpoint failed.
     #[error("the drive index could not be made durable")]
     Checkpoint(#[from] CheckpointError),
+    /// A checkpoint that failed before could not be taken up again.
+    #[error("the drive index does not take up its failed checkpoint")]
+    Resume(#[from] ResumeError),
     /// The runtime stopped before the work was done.
     #[error("the work on the drive index was stopped")]
     Stopped,
@@ -147,6 +151,16 @@ impl ShardIndex {
             change.forget_segments(|segment, row| in_use.get(&segment) != Some(&row.generation));
             Ok(())
         })
+    }
+
+    /// Forgets every segment that the pool has in another life, or free. A segment that no header
+    /// tells of keeps its rows: whoever knows a place can still read it.
+    pub(crate) fn keep_in_use(&self, segments: &[SegmentInfo]) -> Result<(), ShardIndexError> {
+        let life = |info: &SegmentInfo| match info.header {
+            Ok(header) => Some((info.id, header.generation.counter)),
+            Err(_) => Some((info.id, self.segment(info.id)?.generation)),
+        };
+        self.keep_only(&segments.iter().filter(|info| !info.free).filter_map(life).collect())
     }
 
     /// Inserts shards that were just flushed, and moves the scanned offset of their segment. Their

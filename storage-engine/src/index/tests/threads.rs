@@ -89,7 +89,10 @@ fn views_are_whole_while_everything_moves() {
         assert!(taken > 0, "no checkpoint ran beside the writer");
     });
     assert_eq!(check(&index), BATCHES);
-    super::checkpoint(&mut writer);
+    // The last one taken beside the writer may hold everything already.
+    if let Some(checkpoint) = writer.freeze().expect("may be taken") {
+        checkpoint.run().expect("the drive works");
+    }
     drop((index, writer));
     assert_eq!(check(&open(&fs).0), BATCHES);
 }
