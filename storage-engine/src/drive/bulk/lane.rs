@@ -15,12 +15,10 @@ use crate::format::batch::{BatchBuilder, BatchFields, SealedBatch};
 use crate::format::entries::SegmentFooter;
 use crate::format::record::{RecordHead, RecordKind};
 use crate::format::segment::{DATA_START, Stream};
+use crate::limits::Limits;
 use crate::planted::PlantedBug;
 use crate::ports::World;
 
-/// Written bytes after which a helper flushes early, so that the last flush of a large upload has
-/// little left to do.
-const WRITE_BACK: u64 = 8 << 20;
 /// Room kept at the end of a segment for its footer.
 const FOOTER_ROOM: u64 = 4 << 10;
 
@@ -54,6 +52,8 @@ pub(super) struct Lane {
     /// Written and not yet flushed, in the open segment.
     unflushed: Vec<(ShardKey, Location, Option<crate::drive::shards::Place>)>,
     unflushed_bytes: u64,
+    /// Written bytes after which a helper flushes early.
+    write_back: u64,
     helper: Option<oneshot::Receiver<Result<(), String>>>,
     builder: Option<BatchBuilder>,
 }
@@ -61,8 +61,8 @@ pub(super) struct Lane {
 impl Lane {
     pub(super) fn new(
         world: &World,
-        pool: &Arc<SegmentPool>,
-        shards: &Arc<ShardIndex>,
+        limits: &Limits,
+        (pool, shards): (&Arc<SegmentPool>, &Arc<ShardIndex>),
         term: u64,
         kind: LaneKind,
     ) -> Self {
@@ -75,6 +75,7 @@ impl Lane {
             open: None,
             unflushed: Vec::new(),
             unflushed_bytes: 0,
+            write_back: limits.write_back,
             helper: None,
             builder: None,
         }
@@ -154,7 +155,7 @@ impl Lane {
             self.unflushed.push((fragment.key, location, fragment.from));
         }
         self.unflushed_bytes += sealed.len as u64;
-        if self.unflushed_bytes >= WRITE_BACK && self.helper.is_none() {
+        if self.unflushed_bytes >= self.write_back && self.helper.is_none() {
             self.write_back();
         }
         self.world.runtime.pause().await;

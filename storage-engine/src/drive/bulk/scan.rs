@@ -1,8 +1,9 @@
 //! Finding what bulk segments hold behind the scanned offsets of the drive index.
 //!
 //! Batches of a bulk segment may reach the disk in any order before a flush, so a bad one ends
-//! nothing: reading goes on with the next intact head. Payloads are not verified here; what nobody
-//! refers to is collected as an orphan, and what somebody refers to was flushed before.
+//! nothing: reading goes on with the next intact head. What nobody refers to is
+//! collected as an orphan. What somebody refers to was flushed, but it may also have a copy that was
+//! not: damaged payloads come last ([`ShardIndex::insert_damaged`]).
 
 use std::sync::Arc;
 
@@ -33,6 +34,8 @@ pub(crate) struct Found {
     pub(crate) unused: Vec<u32>,
     /// Bytes of batches that were read.
     pub(crate) bytes: u64,
+    /// Shards whose bytes are damaged, not inserted yet.
+    pub(crate) damaged: Vec<(ShardKey, Location)>,
 }
 
 /// Scans every bulk segment behind its scanned offset, flushing and dropping what is cached of it
@@ -73,14 +76,19 @@ fn one(
         batches += 1;
         let end = start + head.len as u64;
         let bytes = reader.batch(start, &head).map_err(ScanError::Io)?;
-        let segment = reader.segment_ref();
-        let mut entries = Vec::new();
+        let segment = reader.segment_ref(&head);
+        let (mut intact, mut damaged) = (Vec::new(), Vec::new());
         if let Ok(view) = BatchView::new(&head, &bytes, &segment) {
-            let intact = view.records().filter_map(|(_, record)| record.ok());
-            entries.extend(intact.filter_map(|placed| entry(&header, start, &placed)));
+            for placed in view.records().filter_map(|(_, record)| record.ok()) {
+                let whole = placed.record.payload().is_ok();
+                let entries = if whole { &mut intact } else { &mut damaged };
+                entries.extend(entry(&header, start, &placed));
+            }
         }
         let to = Scanned { segment: header.segment, generation, stream: Stream::Bulk, end };
-        shards.insert_found(&to, &entries)?;
+        if shards.insert_found(&to, &intact)? {
+            found.damaged.append(&mut damaged);
+        }
         found.bytes += head.len as u64;
         at = end;
     }
