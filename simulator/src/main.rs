@@ -49,6 +49,10 @@ struct Arguments {
     #[cfg(feature = "planted-bugs")]
     #[arg(long)]
     planted: bool,
+    /// Plants only the bugs whose names contain this.
+    #[cfg(feature = "planted-bugs")]
+    #[arg(long, default_value = "")]
+    bug: String,
     /// Prints every event; for one seed.
     #[arg(long)]
     trace: bool,
@@ -186,6 +190,9 @@ fn hunt_all(arguments: &Arguments) -> ExitCode {
         RunOptions { operations: arguments.ops, cuts: arguments.cuts, ..RunOptions::default() };
     let mut all = true;
     for bug in coffer_simulator::planted::BUGS {
+        if !format!("{bug:?}").contains(&arguments.bug) {
+            continue;
+        }
         let hunt = coffer_simulator::planted::hunt(bug, &options);
         println!("{hunt}");
         all &= hunt.always_found();

@@ -97,6 +97,8 @@ pub enum Place {
     Dump,
     /// Live shards are copied out of a segment.
     Compaction,
+    /// Bytes of large objects are written, and flushed ahead of their commands.
+    Upload,
     /// A client deletes a version, up to its answer.
     VersionDelete,
     /// A start after a cut.
@@ -105,7 +107,7 @@ pub enum Place {
 
 impl Place {
     /// Every place.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Anywhere,
         Self::FirstStart,
         Self::Segment,
@@ -113,6 +115,7 @@ impl Place {
         Self::Checkpoint,
         Self::Dump,
         Self::Compaction,
+        Self::Upload,
         Self::VersionDelete,
         Self::Recovery,
     ];
@@ -127,6 +130,7 @@ impl Place {
             Self::Checkpoint => "checkpoint",
             Self::Dump => "dump",
             Self::Compaction => "compaction",
+            Self::Upload => "upload",
             Self::VersionDelete => "version-delete",
             Self::Recovery => "recovery",
         }
@@ -157,6 +161,7 @@ impl Place {
             Self::Checkpoint => serving && (op.area == Area::Indexes || at("checkpoint")),
             Self::Dump => serving && (op.area == Area::Dumps || at("dump")),
             Self::Compaction => serving && at("compaction"),
+            Self::Upload => serving && (at("bulk") || at("write-back")),
         }
     }
 }

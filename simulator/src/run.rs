@@ -308,6 +308,9 @@ impl Run {
         session.cut();
         session.may_fail = false;
         drop(session);
+        if self.formatted && self.rng.chance(1, 8) {
+            self.lose_an_index();
+        }
         // Clocks are set, and are wrong.
         if self.rng.chance(1, 4) {
             let minutes = self.rng.below(20);
@@ -317,6 +320,16 @@ impl Run {
         self.world.enter(if self.formatted { Phase::Recovery } else { Phase::FirstStart });
         let place = if self.formatted { Place::Recovery } else { Place::FirstStart };
         self.aim_at_start(place, 3);
+    }
+
+    /// An index is damaged while nobody runs: it is never the only copy of anything.
+    fn lose_an_index(&mut self) {
+        let disk = self.world.disk();
+        let indexes = disk.files_below(&Path::new(DRIVE).join("idx"));
+        if !indexes.is_empty() {
+            let (path, _) = self.rng.pick(&indexes);
+            disk.flip(path, 0, 0xFF);
+        }
     }
 
     fn aim_at_start(&mut self, place: Place, one_in: u64) {
@@ -341,6 +354,7 @@ impl Run {
         let bits = match place {
             Place::Anywhere | Place::FirstStart => self.rng.between(1, 10),
             Place::Recovery => self.rng.between(0, 8),
+            Place::Upload if fault == Fault::SyncError => self.rng.between(0, 3),
             _ => self.rng.between(0, 6),
         };
         let nth = 1 + self.rng.below(1 << bits);
@@ -419,13 +433,17 @@ impl Run {
             places = Place::ALL.into_iter().filter(serving).collect();
             places.extend([Place::Anywhere; 4]);
         }
-        let place = *self.rng.pick(&places);
+        let mut place = *self.rng.pick(&places);
         let fault = match self.rng.below(16) {
             0 => Fault::Kill,
-            1 => Fault::SyncError,
-            2 => Fault::WriteError,
+            1 | 2 => Fault::SyncError,
+            3 => Fault::WriteError,
             _ => Fault::PowerCut,
         };
+        if fault == Fault::SyncError && self.places.is_empty() && self.rng.chance(2, 3) {
+            // Most flushes are the log's, but a helper's have an error path of their own.
+            place = Place::Upload;
+        }
         self.aim(place, fault);
     }
 
@@ -448,7 +466,8 @@ impl Run {
                 Ended::ByFault => return Ok(()),
             }
         }
-        let kind = *self.rng.pick(&[Restart::Process, Restart::PowerCut]);
+        // What only the page cache held shows when the power goes.
+        let kind = *self.rng.pick(&[Restart::Process, Restart::PowerCut, Restart::PowerCut]);
         self.restart(Some(kind));
         Ok(())
     }

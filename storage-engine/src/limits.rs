@@ -22,6 +22,9 @@ pub struct Limits {
     pub small_max: usize,
     /// The most payload bytes of one fragment.
     pub fragment_max: usize,
+    /// Written bytes of a bulk segment after which a helper flushes early, so that the last flush
+    /// of a large upload has little left to do.
+    pub write_back: u64,
     /// The most bytes of one log flush.
     pub log_batch_max: usize,
     /// The most bytes waiting for a writer.
@@ -57,6 +60,7 @@ impl Limits {
             pool_target: 3,
             small_max: BLOCK_LEN,
             fragment_max: 1 << 20,
+            write_back: 8 << 20,
             log_batch_max: 2 << 20,
             queue_bytes: 32 << 20,
             upload_budget: 128 << 20,

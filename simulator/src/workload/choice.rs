@@ -48,7 +48,7 @@ impl Profile {
             buckets: &BUCKETS[..=rng.index(BUCKETS.len())],
             documents: &DOCUMENTS[..rng.index(DOCUMENTS.len() + 1)],
             keys,
-            sizes: [1, *rng.pick(&[1, 8]), *rng.pick(&[1, 4]), 1, *rng.pick(&[0, 1, 3])],
+            sizes: [1, *rng.pick(&[1, 8]), *rng.pick(&[1, 4]), 1, *rng.pick(&[0, 1, 3, 6])],
             weights,
             think_micros: *rng.pick(&[0, 0, 100, 1_000, 10_000, 1_500_000]),
         }

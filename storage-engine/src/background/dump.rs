@@ -19,6 +19,7 @@ use crate::drive::log::HeldSegment;
 use crate::drive::shards::Scanned;
 use crate::format::segment::Stream;
 use crate::index::{Index, dump};
+use crate::planted::PlantedBug;
 use crate::ports::FileSystem;
 use crate::start::blocking;
 use crate::store::{Store, all_groups};
@@ -93,6 +94,9 @@ pub(crate) fn group_name(group: GroupId) -> String {
 pub(crate) fn floors(store: &Store) -> BTreeMap<GroupId, u64> {
     let floor = |group| {
         let checkpointed = store.index(group).status().checkpointed.index;
+        if store.limits().planted.is(PlantedBug::RecycleBeforeDump) {
+            return checkpointed;
+        }
         store.dump_book().of(group).older.min(checkpointed)
     };
     all_groups().map(|group| (group, floor(group))).collect()

@@ -19,7 +19,7 @@ pub(crate) struct SegmentReader {
     file: Arc<dyn File>,
     stream: Stream,
     /// Takes batches of any life of the segment: a planted bug.
-    any_generation: bool,
+    pub(crate) any_generation: bool,
 }
 
 impl SegmentReader {
@@ -32,8 +32,10 @@ impl SegmentReader {
         Self { header, file, stream, any_generation }
     }
 
-    pub(crate) fn segment_ref(&self) -> SegmentRef {
-        self.header.segment_ref()
+    /// What seeds the checksums inside a batch. Its generation is that of the segment: only such
+    /// heads are found.
+    pub(crate) fn segment_ref(&self, head: &BatchHead) -> SegmentRef {
+        SegmentRef { generation: head.generation, ..self.header.segment_ref() }
     }
 
     /// The batch head at an offset, if an intact one of this life lies there. Bytes that cannot be
@@ -58,7 +60,7 @@ impl SegmentReader {
         if self.any_generation {
             BatchHead::parse_any_generation(bytes, self.header.drive, self.header.segment)
         } else {
-            BatchHead::parse(bytes, &self.segment_ref())
+            BatchHead::parse(bytes, &self.header.segment_ref())
         }
     }
 

@@ -15,7 +15,9 @@ use crate::drive::bulk::scan;
 use crate::drive::log::recovery::{Damage, Damaged, Entry, From, ReadBatch, RecoveryError, read};
 use crate::drive::log::{LogEnd, LogPlace, LogSegments};
 use crate::drive::pool::SegmentPool;
-use crate::drive::shards::{OpenedShards, Scanned, ShardIndex, ShardIndexError};
+use crate::drive::shards::{
+    Location, OpenedShards, Scanned, ShardIndex, ShardIndexError, ShardKey,
+};
 use crate::engine::{OpenError, StartReport};
 use crate::format::segment::{DATA_START, SegmentState, Stream};
 use crate::index::Position;
@@ -78,12 +80,18 @@ impl Replay<'_> {
         report: &mut StartReport,
     ) -> Result<Replayed, OpenError> {
         let mut rebuilt = BTreeSet::new();
+        let mut damaged = Vec::new();
         loop {
             let mut states = self.open_groups(&rebuild, report)?;
             rebuilt.append(&mut rebuild);
-            let misfit = match self.replay(&mut states, report) {
+            let misfit = match self.replay(&mut states, &mut damaged, report) {
                 Ok((end, damage)) => match ahead_of(&states, &end) {
-                    None => return self.finish(states, end, &damage, report),
+                    None => {
+                        let replayed = self.finish(states, end, &damage, report)?;
+                        self.scan_bulk(damaged, report)?;
+                        self.close_log_segments()?;
+                        return Ok(replayed);
+                    }
                     Some(group) => (group, "it knows commands that the log does not have".into()),
                 },
                 Err(RecoveryError::Refused(BatchRefused::Commands(error))) => match &error {
@@ -121,6 +129,7 @@ impl Replay<'_> {
     fn replay(
         &self,
         states: &mut StateMachines,
+        damaged: &mut Vec<(ShardKey, Location)>,
         report: &mut StartReport,
     ) -> Result<(LogEnd, Vec<Damage>), RecoveryError<BatchRefused>> {
         let from = self.from(states);
@@ -129,14 +138,17 @@ impl Replay<'_> {
         let mut each = |batch: &ReadBatch<'_>| {
             let place = batch.end;
             let mut logged = Vec::new();
-            let mut shards = Vec::new();
+            let (mut shards, mut rotten) = (Vec::new(), Vec::new());
             for entry in &batch.entries {
                 match entry {
                     Entry::Command { group, term, index, time, body } => {
                         let point = LogPoint { group: *group, index: *index, time: *time };
                         logged.push(Logged { point, term: *term, body: *body });
                     }
-                    Entry::Shard { key, location } => shards.push((*key, location.clone())),
+                    Entry::Shard { key, location, intact } => {
+                        let entries = if *intact { &mut shards } else { &mut rotten };
+                        entries.push((*key, location.clone()));
+                    }
                 }
             }
             let to = Scanned {
@@ -145,7 +157,9 @@ impl Replay<'_> {
                 stream: Stream::Log,
                 end: place.offset,
             };
-            self.shards.insert_found(&to, &shards).map_err(BatchRefused::Shards)?;
+            if self.shards.insert_found(&to, &shards).map_err(BatchRefused::Shards)? {
+                damaged.append(&mut rotten);
+            }
             if !batch.retired {
                 let end = BatchEnd::from(place);
                 commands +=
@@ -246,13 +260,16 @@ impl Replay<'_> {
             // Sequences never go back, whatever was lost.
             end.sequence = end.sequence.max(position.sequence.saturating_sub(1));
         }
-        self.scan_bulk(report)?;
-        self.close_log_segments()?;
         Ok(Replayed { states, end })
     }
 
-    fn scan_bulk(&self, report: &mut StartReport) -> Result<(), OpenError> {
-        let found = scan::all(self.pool, self.shards).map_err(|error| refused(&error))?;
+    /// Reads what bulk segments hold. What is damaged, there or in the log, comes behind all else.
+    fn scan_bulk(
+        &self,
+        damaged: Vec<(ShardKey, Location)>,
+        report: &mut StartReport,
+    ) -> Result<(), OpenError> {
+        let found = scan::all(self.pool, self.shards, damaged).map_err(|error| refused(&error))?;
         self.pool.release(&found.unused);
         report.replayed_bytes += found.bytes;
         Ok(())

@@ -15,12 +15,10 @@ use crate::format::batch::{BatchBuilder, BatchFields, SealedBatch};
 use crate::format::entries::SegmentFooter;
 use crate::format::record::{RecordHead, RecordKind};
 use crate::format::segment::{DATA_START, Stream};
+use crate::limits::Limits;
 use crate::planted::PlantedBug;
 use crate::ports::World;
 
-/// Written bytes after which a helper flushes early, so that the last flush of a large upload has
-/// little left to do.
-const WRITE_BACK: u64 = 8 << 20;
 /// Written bytes at which the lane waits for its helper, so that the last flush stays short.
 const UNFLUSHED_MAX: u64 = 32 << 20;
 /// Room kept at the end of a segment for its footer.
@@ -56,6 +54,8 @@ pub(super) struct Lane {
     /// Written and not yet flushed, in the open segment.
     unflushed: Vec<(ShardKey, Location, Option<crate::drive::shards::Place>)>,
     unflushed_bytes: u64,
+    /// Written bytes after which a helper flushes early.
+    write_back: u64,
     helper: Option<oneshot::Receiver<Result<(), String>>>,
     builder: Option<BatchBuilder>,
 }
@@ -63,8 +63,8 @@ pub(super) struct Lane {
 impl Lane {
     pub(super) fn new(
         world: &World,
-        pool: &Arc<SegmentPool>,
-        shards: &Arc<ShardIndex>,
+        limits: &Limits,
+        (pool, shards): (&Arc<SegmentPool>, &Arc<ShardIndex>),
         term: u64,
         kind: LaneKind,
     ) -> Self {
@@ -77,6 +77,7 @@ impl Lane {
             open: None,
             unflushed: Vec::new(),
             unflushed_bytes: 0,
+            write_back: limits.write_back,
             helper: None,
             builder: None,
         }
@@ -162,10 +163,10 @@ impl Lane {
         }
         self.unflushed_bytes += sealed.len as u64;
         self.world.runtime.pause().await;
-        if self.unflushed_bytes >= UNFLUSHED_MAX {
+        if self.unflushed_bytes >= UNFLUSHED_MAX.max(self.write_back) {
             self.join_helper().await?;
         }
-        if self.unflushed_bytes >= WRITE_BACK {
+        if self.unflushed_bytes >= self.write_back {
             self.write_back()?;
         }
         Ok(())

@@ -102,8 +102,9 @@ impl Bulk {
     ) -> Self {
         let start = |kind| {
             let (sender, queue) = mpsc::channel(ITEMS_MAX);
-            let lane = Lane::new(world, pool, shards, term, kind);
-            world.runtime.spawn_writer("bulk", Box::pin(lane.run(queue)));
+            let lane = Lane::new(world, limits, (pool, shards), term, kind);
+            let name = if kind == LaneKind::Copies { "compaction" } else { "bulk" };
+            world.runtime.spawn_writer(name, Box::pin(lane.run(queue)));
             sender
         };
         let uploads = (0..LANES).map(|_| start(LaneKind::Uploads));

@@ -1,8 +1,9 @@
 //! Finding what bulk segments hold behind the scanned offsets of the drive index.
 //!
 //! Batches of a bulk segment may reach the disk in any order before a flush, so a bad one ends
-//! nothing: reading goes on with the next intact head. Payloads are not verified here; what nobody
-//! refers to is collected as an orphan, and what somebody refers to was flushed before.
+//! nothing: reading goes on with the next intact head. What nobody refers to is collected as an
+//! orphan. What somebody refers to was flushed, but it may also have a copy that was not: damaged
+//! payloads come last ([`ShardIndex::insert_damaged`]).
 
 use std::sync::Arc;
 
@@ -36,8 +37,13 @@ pub(crate) struct Found {
 }
 
 /// Scans every bulk segment behind its scanned offset, flushing and dropping what is cached of it
-/// first, and leaves each as scanned to its end: nothing is ever appended there.
-pub(crate) fn all(pool: &Arc<SegmentPool>, shards: &ShardIndex) -> Result<Found, ScanError> {
+/// first, and leaves each as scanned to its end: nothing is ever appended there. Then inserts what
+/// is damaged, here and in the log (`damaged`).
+pub(crate) fn all(
+    pool: &Arc<SegmentPool>,
+    shards: &ShardIndex,
+    mut damaged: Vec<(ShardKey, Location)>,
+) -> Result<Found, ScanError> {
     let mut found = Found::default();
     for info in pool.segments() {
         let Ok(header) = info.header else { continue };
@@ -51,9 +57,10 @@ pub(crate) fn all(pool: &Arc<SegmentPool>, shards: &ShardIndex) -> Result<Found,
         if let Ok(header) = info.header
             && header.stream == Some(Stream::Bulk)
         {
-            one(pool, shards, header, &mut found)?;
+            one(pool, shards, header, (&mut found, &mut damaged))?;
         }
     }
+    shards.insert_damaged(&damaged)?;
     Ok(found)
 }
 
@@ -61,7 +68,7 @@ fn one(
     pool: &Arc<SegmentPool>,
     shards: &ShardIndex,
     header: SegmentHeader,
-    found: &mut Found,
+    (found, all_damaged): (&mut Found, &mut Vec<(ShardKey, Location)>),
 ) -> Result<(), ScanError> {
     let generation = header.generation.counter;
     let scanned = shards.scanned(header.segment, generation);
@@ -74,14 +81,19 @@ fn one(
         let end = start + head.len as u64;
         // What the device does not give is damage like any other: it must not stop a start.
         let (bytes, _) = reader.batch_as_far(start, &head);
-        let segment = reader.segment_ref();
-        let mut entries = Vec::new();
+        let segment = reader.segment_ref(&head);
+        let (mut intact, mut damaged) = (Vec::new(), Vec::new());
         if let Ok(view) = BatchView::new(&head, &bytes, &segment) {
-            let intact = view.records().filter_map(|(_, record)| record.ok());
-            entries.extend(intact.filter_map(|placed| entry(&header, start, &placed)));
+            for placed in view.records().filter_map(|(_, record)| record.ok()) {
+                let whole = placed.record.payload().is_ok();
+                let entries = if whole { &mut intact } else { &mut damaged };
+                entries.extend(entry(&header, start, &placed));
+            }
         }
         let to = Scanned { segment: header.segment, generation, stream: Stream::Bulk, end };
-        shards.insert_found(&to, &entries)?;
+        if shards.insert_found(&to, &intact)? {
+            all_damaged.append(&mut damaged);
+        }
         found.bytes += head.len as u64;
         at = end;
     }

@@ -15,6 +15,8 @@
 //! - A batch that nobody was told about counts whole or not at all.
 //! - An error of a write or a flush fences the drive. It is never flushed again and called good.
 
+#[cfg(feature = "planted-bugs")]
+mod planted;
 mod queue;
 pub(crate) mod recovery;
 mod segments;

@@ -55,7 +55,7 @@ pub(crate) enum Entry<'b> {
     /// A command, or an entry of the log's own that takes an index (`body` is `None`).
     Command { group: GroupId, term: u64, index: u64, time: Timestamp, body: Option<&'b [u8]> },
     /// A small shard.
-    Shard { key: ShardKey, location: Location },
+    Shard { key: ShardKey, location: Location, intact: bool },
 }
 
 /// A batch that counts.
@@ -215,7 +215,7 @@ impl<E> Walk<'_, '_, E> {
     fn run(&mut self) -> Result<(), RecoveryError<E>> {
         while let Some((reader, at, head)) = self.next_head() {
             let (bytes, unreadable) = self.readers[reader].batch_as_far(at, &head);
-            let segment = self.readers[reader].segment_ref();
+            let segment = self.readers[reader].segment_ref(&head);
             let view = BatchView::new(&head, &bytes, &segment);
             let intact = view.as_ref().is_ok_and(|view| view.verify().is_ok());
             if !intact && !self.is_stated(reader, at, &head) {
@@ -248,7 +248,8 @@ impl<E> Walk<'_, '_, E> {
                 (reader, at) = (reader + 1, DATA_START);
                 continue;
             }
-            if self.next == 0 || head.first_sequence == self.next {
+            let anyway = self.readers[reader].any_generation;
+            if self.next == 0 || head.first_sequence == self.next || anyway {
                 return Some((reader, found, head));
             }
             if head.first_sequence > self.next {
@@ -354,11 +355,13 @@ impl<E> Walk<'_, '_, E> {
             RecordKind::Mark => self.time(Timestamp::from_millis(index)),
             RecordKind::Shard => {
                 let extent = ExtentId::from_bytes(head.id);
-                if payload.is_err() {
+                let intact = payload.is_ok();
+                if !intact {
                     self.damaged(header, at, Damaged::Shard { extent });
                 }
                 let shard = scan::entry(header, at, placed);
-                entries.extend(shard.map(|(key, location)| Entry::Shard { key, location }));
+                let shard = shard.map(|(key, location)| Entry::Shard { key, location, intact });
+                entries.extend(shard);
             }
             _ => {}
         }
@@ -418,7 +421,7 @@ fn kept_limits(readers: &[SegmentReader]) -> Vec<u64> {
 fn kept_by(reader: &SegmentReader) -> Option<u64> {
     let head = reader.head(DATA_START)?;
     let bytes = reader.batch(DATA_START, &head).ok()?;
-    let segment = reader.segment_ref();
+    let segment = reader.segment_ref(&head);
     let view = BatchView::new(&head, &bytes, &segment).ok()?;
     let (_, first) = view.records().next()?;
     let record = first.ok()?.record;
@@ -434,7 +437,7 @@ fn sets(reader: &SegmentReader, at: u64, head: &BatchHead) -> GroupTails {
     let Ok(bytes) = reader.batch(at, head) else {
         return tails;
     };
-    let segment = reader.segment_ref();
+    let segment = reader.segment_ref(head);
     let Ok(view) = BatchView::new(head, &bytes, &segment) else {
         return tails;
     };

@@ -7,7 +7,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use coffer_types::GroupId;
 
 use crate::drive::pool::SegmentPool;
-use crate::planted::PlantedBug;
 
 /// Each group's last term and index at some place of the log.
 pub(crate) type GroupTails = BTreeMap<GroupId, (u64, u64)>;
@@ -81,12 +80,11 @@ impl LogSegments {
     /// The closed segments whose commands all lie at or below the floors, oldest first. Only a run
     /// from the oldest on may retire, because a group's last index never falls.
     pub(crate) fn retirable(&self, floors: &BTreeMap<GroupId, u64>) -> Vec<Retirable> {
-        let anyway = self.pool.planted().is(PlantedBug::RecycleBeforeDump);
         let below = |last: &BTreeMap<GroupId, u64>| {
             let covered = |(group, index): (&GroupId, &u64)| {
                 *index == 0 || floors.get(group).is_some_and(|floor| index <= floor)
             };
-            anyway || last.iter().all(covered)
+            last.iter().all(covered)
         };
         let entries = self.lock();
         let run = entries

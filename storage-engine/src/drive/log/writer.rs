@@ -132,6 +132,12 @@ impl<A: Applier> Writer<A> {
             time_base: (now, base),
             tail_page: Vec::new(),
         };
+        #[cfg(feature = "planted-bugs")]
+        if writer.pool.planted().is(PlantedBug::AppendBehindOldTail)
+            && let Some(old) = super::planted::old_tail(&writer.pool, &writer.segments)
+        {
+            (writer.segment, writer.at) = old;
+        }
         writer.note_open();
         writer.write_start(end.checksum).map_err(AcquireError::Io)?;
         let started =
@@ -279,9 +285,11 @@ impl<A: Applier> Writer<A> {
         self.write(sealed).map_err(failed)?;
         self.world.runtime.pause().await;
         let planted = self.pool.planted();
-        let unflushed = planted.is(PlantedBug::SkippedFlush)
-            || planted.is(PlantedBug::AnswerBeforeFlush) && self.next_sequence.is_multiple_of(7);
-        if !unflushed {
+        if planted.is(PlantedBug::AnswerBeforeFlush) {
+            let file = Arc::clone(&self.segment.file);
+            let flush = move || drop(file.sync_data());
+            self.world.runtime.spawn_blocking("late-flush", Box::new(flush));
+        } else if !planted.is(PlantedBug::SkippedFlush) {
             self.segment.file.sync_data().map_err(failed)?;
         }
         self.world.runtime.pause().await;

@@ -181,31 +181,28 @@ impl ShardIndex {
     }
 
     /// Inserts shards that a start found behind a segment's scanned offset. A key that has a place
-    /// keeps it. Returns how many were new.
+    /// keeps it. Says whether the offset moved; if not, the entries are known.
     pub fn insert_found(
         &self,
         to: &Scanned,
         entries: &[(ShardKey, Location)],
-    ) -> Result<usize, ShardIndexError> {
+    ) -> Result<bool, ShardIndexError> {
         let reconciled = self.lock().reconciled;
         self.change(|change| {
-            if !change.advance(to) {
-                return Ok(0);
+            let moved = change.advance(to);
+            if moved {
+                insert_missing(change, entries, reconciled)?;
             }
-            let mut inserted = 0;
-            for (key, location) in entries {
-                if change.current(*key)?.is_none() {
-                    change.insert(*key, location);
-                    inserted += 1;
-                    // It may be the copy of a shard that was removed since: whoever reconciles
-                    // asks about it, although its epoch is done.
-                    if key.extent.epoch <= reconciled {
-                        change.put_suspect(*key);
-                    }
-                }
-            }
-            Ok(inserted)
+            Ok(moved)
         })
+    }
+
+    /// Inserts shards whose bytes a start found damaged, where nothing else was found for their
+    /// keys: a torn copy never takes the place of what it was copied from. Called behind all of
+    /// [`Self::insert_found`].
+    pub fn insert_damaged(&self, entries: &[(ShardKey, Location)]) -> Result<(), ShardIndexError> {
+        let reconciled = self.lock().reconciled;
+        self.change(|change| insert_missing(change, entries, reconciled))
     }
 
     /// Moves rows to copies that were just flushed, where they still say what was copied, and moves
@@ -324,6 +321,25 @@ impl State {
     ) -> Self {
         Self { writer, segments, durably_empty: BTreeSet::new(), reconciled }
     }
+}
+
+/// Inserts what has no place yet.
+fn insert_missing(
+    change: &mut Change<'_>,
+    entries: &[(ShardKey, Location)],
+    reconciled: WriterEpoch,
+) -> Result<(), ShardIndexError> {
+    for (key, location) in entries {
+        if change.current(*key)?.is_none() {
+            change.insert(*key, location);
+            // It may be the copy of a shard that was removed since: whoever reconciles asks about
+            // it, although its epoch is done.
+            if key.extent.epoch <= reconciled {
+                change.put_suspect(*key);
+            }
+        }
+    }
+    Ok(())
 }
 
 pub(super) fn decode(

@@ -94,7 +94,7 @@ impl TestDrive {
         let shards = shards.expect("the drive index opens");
         let (shards, rebuild) = (shards.index, shards.rebuild);
         shards.keep_in_use(&pool.segments()).expect("forgets");
-        let found = scan::all(&pool, &shards).expect("the segments are scanned");
+        let found = scan::all(&pool, &shards, Vec::new()).expect("the segments are scanned");
         pool.release(&found.unused);
         let log = Arc::new(LogSegments::new(Arc::clone(&pool)));
         let drive = Drive::start(&world.ports, limits, &pool, &shards, &log, u64::from(epoch));

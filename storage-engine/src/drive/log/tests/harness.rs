@@ -92,7 +92,7 @@ impl Found {
                     self.bodies.extend(body.map(Bytes::copy_from_slice));
                     self.indices.push((*group, *index, body.map(|_| *time)));
                 }
-                Entry::Shard { key, location } => self.shards.push((*key, location.clone())),
+                Entry::Shard { key, location, .. } => self.shards.push((*key, location.clone())),
             }
         }
     }
