@@ -26,6 +26,7 @@ async fn open() -> (Engine, TempDir) {
         drives: vec![folder.path().to_owned()],
         store_key: StoreKeySource::OnDrive,
         limits: Some(limits),
+        segment_len: None,
         accept_loss: false,
     };
     let world = World {

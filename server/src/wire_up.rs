@@ -68,6 +68,7 @@ pub(crate) fn engine_config(settings: &Settings, drive: &Path) -> EngineConfig {
             None => StoreKeySource::OnDrive,
         },
         limits: None,
+        segment_len: settings.segment_size,
         accept_loss: settings.accept_loss,
     }
 }

@@ -370,6 +370,7 @@ impl Run {
             drives: vec![PathBuf::from(DRIVE)],
             store_key: StoreKeySource::OnDrive,
             limits: Some(self.limits.clone()),
+            segment_len: None,
             accept_loss: false,
         };
         let ports = self.world.ports();

@@ -41,6 +41,8 @@ pub struct EngineConfig {
     pub store_key: StoreKeySource,
     /// Sizes and triggers; `None` derives them from the drive's size.
     pub limits: Option<Limits>,
+    /// Length of a segment, for a drive that is yet to be formatted; `None` goes by `limits`.
+    pub segment_len: Option<u64>,
     /// Start although the log has lost acknowledged commands to rot.
     pub accept_loss: bool,
 }

@@ -76,9 +76,39 @@ impl Limits {
         }
     }
 
+    /// For a drive whose segments have this length: what is counted in segments follows, so that
+    /// short ones are recycled as often as long ones.
+    #[must_use]
+    pub(crate) fn with_segments_of(self, segment_len: u64) -> Self {
+        let held_max = segment_len.saturating_mul(16).min(1 << 30).max(2 * segment_len);
+        Self {
+            segment_len,
+            checkpoint_log_bytes: self.checkpoint_log_bytes.min(4 * segment_len),
+            held_log_max: self.held_log_max.clamp(2 * segment_len, held_max),
+            ..self
+        }
+    }
+
     /// Bytes of the file system that must stay for what gives space back: a checkpoint and a dump
     /// of each index.
     pub(crate) fn reserve_bytes(&self) -> u64 {
         4 * self.checkpoint_bytes as u64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_counts_in_segments_follows_their_length() {
+        for total in [2 << 30, 1 << 40, 8 << 40] {
+            let limits = Limits::for_drive(total);
+            let same = limits.clone().with_segments_of(limits.segment_len);
+            assert_eq!(same.held_log_max, limits.held_log_max, "{total}");
+            assert_eq!(same.checkpoint_log_bytes, limits.checkpoint_log_bytes, "{total}");
+        }
+        let small = Limits::for_drive(1 << 40).with_segments_of(4 << 20);
+        assert_eq!((small.held_log_max, small.checkpoint_log_bytes), (64 << 20, 16 << 20));
     }
 }

@@ -6,12 +6,14 @@
 //! - [`Server`] runs the binary on a temporary drive, captures its log and fails the test on any
 //!   WARN or ERROR line that the test did not announce.
 //! - [`Connection`] sends bytes exactly as given; [`Signer`] signs requests for it.
+//! - [`segments`] reads the headers on a drive, [`offline`] runs `coffer check` and the like.
 //! - [`client_script`] runs a script with the pinned clients of `make tools`.
 //!
 //! `COFFER_BIN` names the binary; without it, it is `coffer` beside the test's own build.
 
 mod binary;
 mod connection;
+mod drive;
 mod payload;
 mod python;
 mod server;
@@ -19,6 +21,7 @@ mod sign;
 
 pub use binary::{Output, coffer, run_for_output};
 pub use connection::{Connection, Response};
+pub use drive::{Segment, SegmentUse, bytes_in, files_in, offline, segments};
 pub use payload::{crc32_header, pattern};
 pub use python::{Script, client_script};
 pub use server::{Keys, Launch, Server, free_port, plain_get};

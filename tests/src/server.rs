@@ -231,6 +231,15 @@ impl Server {
         assert_eq!(status.code(), Some(0), "exit code after SIGTERM");
     }
 
+    /// One figure of `/metrics`.
+    pub fn figure(&self, name: &str) -> u64 {
+        let figures = plain_get(self.management, "/metrics").expect("an answer").text();
+        figures
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok())
+            .unwrap_or_else(|| panic!("{name} is not in:\n{figures}"))
+    }
+
     /// Resident memory in bytes.
     pub fn resident_bytes(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid()))

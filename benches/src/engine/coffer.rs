@@ -41,6 +41,7 @@ impl Coffer {
             drives: vec![folder.to_owned()],
             store_key: StoreKeySource::OnDrive,
             limits: None,
+            segment_len: None,
             accept_loss: false,
         };
         let began = Instant::now();

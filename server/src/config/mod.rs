@@ -77,6 +77,8 @@ pub(crate) struct Settings {
     pub(crate) accept_loss: bool,
     /// The key that seals secrets, if it does not lie on the drive.
     pub(crate) store_key: Option<Zeroizing<[u8; 32]>>,
+    /// Length of a segment on a drive that is yet to be formatted.
+    pub(crate) segment_size: Option<u64>,
     /// The root account's key, if the environment gives it.
     pub(crate) root: Option<Credentials>,
     /// Where S3 is served.

@@ -30,6 +30,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
     many("drives", Some("DRIVE")),
     one("store_key_file", Some("--store-key-file"), ""),
     one("accept_loss", Some("--accept-loss"), "false"),
+    one("segment_size", None, ""),
     one("s3.listen", Some("--listen"), "127.0.0.1:9000"),
     one("s3.region", Some("--region"), ""),
     many("s3.domains", Some("--domain")),

@@ -32,6 +32,7 @@ pub(super) fn settings(
     let settings = Settings {
         drives: layers.paths("drives"),
         accept_loss: layers.value("accept_loss", value::switch),
+        segment_size: layers.optional("segment_size", segment_size),
         store_key: store_key(&mut layers, secrets, &mut warnings),
         bootstrap_accounts: bootstrap(&mut layers, accounts, root.as_ref(), file),
         root,
@@ -234,6 +235,18 @@ fn log_level(text: &str) -> Result<String, String> {
     }
     EnvFilter::builder().parse(text).map_err(|error| format!("{text:?}: {error}"))?;
     Ok(text.to_owned())
+}
+
+/// Whole pages, and room for a few of the largest batches.
+fn segment_size(text: &str) -> Result<u64, String> {
+    let bytes = at_least(value::size(text)?, 4 << 20, text)? as u64;
+    if bytes > 1 << 30 {
+        Err(format!("{text:?} is more than 1 GiB"))
+    } else if !bytes.is_multiple_of(1 << 20) {
+        Err(format!("{text:?} is no multiple of 1 MiB"))
+    } else {
+        Ok(bytes)
+    }
 }
 
 fn upload_budget(text: &str) -> Result<usize, String> {

@@ -4,7 +4,9 @@
 //! name. A group's *floor* is the older of its two kept dumps, or its durable checkpoint if that is
 //! older still. A group is dumped when the log that its newest dump does not cover has grown past
 //! half of what may be held, or past the size of that dump, whichever is more; so a large index is
-//! not dumped for little. On a drive without room every group that holds log is dumped.
+//! not dumped for little. A group that stands still is dumped a second time as soon as it holds
+//! that much log: it would hold it for ever. On a drive without room every group that holds log is
+//! dumped.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
@@ -37,8 +39,7 @@ pub(crate) struct KeptDumps {
 
 impl KeptDumps {
     fn add(self, index: u64, bytes: u64) -> Self {
-        let older = if index == self.newest { self.older } else { self.newest };
-        Self { older, newest: index, bytes }
+        Self { older: self.newest, newest: index, bytes }
     }
 }
 
@@ -110,24 +111,22 @@ pub(crate) fn plan(
     held_max: u64,
     is_full: bool,
 ) -> Option<GroupId> {
-    let uncovered = |group: GroupId, dumps: &KeptDumps| -> u64 {
-        let needs = |segment: &&HeldSegment| {
-            segment.last.get(&group).is_some_and(|last| *last > dumps.newest)
-        };
+    // The log that waits for this group's next dump: what its newest does not cover or, while the
+    // group stands still, what its older does not.
+    let waits = |(group, dumps): (&GroupId, &KeptDumps)| -> u64 {
+        let moved = applied.get(group).is_some_and(|applied| *applied > dumps.newest);
+        let covered = if moved { dumps.newest } else { dumps.older };
+        let needs =
+            |segment: &&HeldSegment| segment.last.get(group).is_some_and(|last| *last > covered);
         held.iter().filter(needs).map(|segment| segment.bytes).sum()
     };
-    let pins = |group: GroupId, dumps: &KeptDumps| {
-        held.iter().any(|segment| segment.last.get(&group).is_some_and(|last| *last > dumps.older))
+    let pins = |(group, dumps): (&GroupId, &KeptDumps)| {
+        held.iter().any(|segment| segment.last.get(group).is_some_and(|last| *last > dumps.older))
     };
-    let is_due = |(group, dumps): &(&GroupId, &KeptDumps)| {
-        let moved = applied.get(group).is_some_and(|applied| *applied > dumps.newest);
-        let enough = uncovered(**group, dumps) > (held_max / 2).max(dumps.bytes);
-        moved && (enough || (is_full && pins(**group, dumps)))
+    let is_due = |entry: &(&GroupId, &KeptDumps)| {
+        waits(*entry) > (held_max / 2).max(entry.1.bytes) || (is_full && pins(*entry))
     };
-    kept.iter()
-        .filter(is_due)
-        .max_by_key(|(group, dumps)| uncovered(**group, dumps))
-        .map(|it| *it.0)
+    kept.iter().filter(is_due).max_by_key(|entry| waits(*entry)).map(|it| *it.0)
 }
 
 /// Dumps and lets go of log until the store closes.
@@ -229,9 +228,21 @@ mod tests {
         let covered = KeptDumps { older: 5, newest: 5, bytes: 0 };
         assert_eq!(pick(recent, covered, 150, false), Some(A));
         assert_eq!(pick(recent, covered, 1_000, true), Some(A), "no room: whoever holds log");
-        let current = KeptDumps { older: 15, newest: 30, bytes: 0 };
+        let current = KeptDumps { older: 30, newest: 30, bytes: 0 };
         assert_eq!(pick(current, none, 1_000, true), Some(B));
         assert_eq!(pick(current, covered, 1_000, true), None);
+    }
+
+    #[test]
+    fn a_group_that_stands_still_lets_go_of_the_log() {
+        let held = [held(&[(A, 10), (B, 5)]), held(&[(A, 20), (B, 5)]), held(&[(A, 30), (B, 5)])];
+        let applied = BTreeMap::from([(A, 30), (B, 5)]);
+        let busy = KeptDumps { older: 30, newest: 30, bytes: 0 };
+        let once = KeptDumps::default().add(5, 0);
+        let pick = |b, max| plan(&held, &BTreeMap::from([(A, busy), (B, b)]), &applied, max, false);
+        assert_eq!(pick(once, 700), None, "it does not hold much yet");
+        assert_eq!(pick(once, 500), Some(B));
+        assert_eq!(pick(once.add(5, 0), 0), None, "twice is enough");
     }
 
     #[test]
@@ -240,6 +251,7 @@ mod tests {
         assert_eq!((dumps.older, dumps.newest), (0, 7));
         let dumps = dumps.add(9, 1);
         assert_eq!((dumps.older, dumps.newest), (7, 9));
-        assert_eq!(dumps.add(9, 1), dumps, "the same dump again replaces itself");
+        let dumps = dumps.add(9, 1);
+        assert_eq!((dumps.older, dumps.newest), (9, 9), "a copy is a second dump");
     }
 }

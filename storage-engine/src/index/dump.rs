@@ -2,9 +2,9 @@
 //!
 //! A dump of the index `group-1` at log index 255 is `group-1-00000000000000ff.dump`. It is
 //! written as `….tmp`, synced, read back from the drive and verified, renamed, and its folder is
-//! synced; only then older ones go. Two are kept. A dump that stands *ahead* of the one just
-//! written goes too: it tells of commands that the log has lost, and a later rebuild must not
-//! bring them back.
+//! synced; only then older ones go. Two are kept; the second one of an index that stands still is
+//! `group-1-00000000000000ff.copy.dump`. A dump that stands *ahead* of the one just written goes
+//! too: it tells of commands that the log has lost, and a later rebuild must not bring them back.
 
 use std::io::{self, BufReader, BufWriter, IoSlice, Read, Write};
 use std::ops::Bound;
@@ -29,6 +29,7 @@ use crate::ports::{File, FileSystem, OpenMode};
 pub const KEPT: usize = 2;
 
 const SUFFIX: &str = ".dump";
+const COPY: &str = ".copy";
 const UNFINISHED: &str = ".dump.tmp";
 const BUFFER: usize = 1 << 20;
 
@@ -71,7 +72,8 @@ impl IndexView {
 }
 
 /// Writes a dump of a view into a folder, verifies it, and removes what it makes needless.
-/// Dumps of one index are written one at a time.
+/// Dumps of one index are written one at a time. One that stands at this position already stays, as
+/// the copy.
 pub fn write(
     file_system: &Arc<dyn FileSystem>,
     folder: &Path,
@@ -91,6 +93,11 @@ pub fn write(
     let (_, read) = reader(&file)?.verify()?;
     if read != written {
         return Err(TakeDumpError::Unverified);
+    }
+    let same = header_of(file_system, &path, name, position.index);
+    if same.is_ok_and(|before| before.header().position == position) {
+        let copy = folder.join(format!("{name}-{:016x}{COPY}{SUFFIX}", position.index));
+        file_system.rename(&path, &copy)?;
     }
     file_system.rename(&unfinished, &path)?;
     file_system.sync_dir(folder)?;
@@ -115,7 +122,8 @@ fn list(
 }
 
 fn parse_name(entry: &str, name: &str, suffix: &str) -> Option<u64> {
-    let digits = entry.strip_prefix(name)?.strip_prefix('-')?.strip_suffix(suffix)?;
+    let rest = entry.strip_prefix(name)?.strip_prefix('-')?.strip_suffix(suffix)?;
+    let digits = rest.strip_suffix(COPY).unwrap_or(rest);
     let known =
         digits.len() == 16 && digits.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
     known.then(|| u64::from_str_radix(digits, 16).ok()).flatten()

@@ -105,14 +105,20 @@ pub(crate) fn load(load: Load) -> Result<Loaded, OpenError> {
         )));
     };
     let limits = limits(&world, &config, root)?;
+    let first_len = config.segment_len.unwrap_or(limits.segment_len);
+    let to_format = Limits { segment_len: first_len, ..limits.clone() };
     let given_key = match config.store_key {
         StoreKeySource::OnDrive => None,
         StoreKeySource::Given(bytes) => Some(StoreKey::new(Zeroizing::new(*bytes))),
     };
-    let open = OpenDrive { root, given_key, limits: &limits };
+    let open = OpenDrive { root, given_key, limits: &to_format };
     let drive = open_drive(&world, &open, &mut |_| Ok(())).map_err(|error| refused(&error))?;
     make_folders(&world, &drive.paths)?;
-    let limits = Limits { segment_len: drive.identity.segment_len, ..limits };
+    let segment_len = drive.identity.segment_len;
+    let limits = match config.limits {
+        Some(given) => Limits { segment_len, ..given },
+        None => limits.with_segments_of(segment_len),
+    };
     let pool = SegmentPool::open(&world, &drive, &limits, DriveHealth::default());
     let pool = Arc::new(pool.map_err(|error| refused(&error))?);
     pool.reserve_bytes(limits.reserve_bytes());

@@ -13,6 +13,9 @@
 //! A later batch that states nothing of the kind was itself never acknowledged, because there is
 //! one flush at a time; it ends the log.
 //!
+//! Retired segments are read for their shards only, when the drive index is lost. Of a run of them
+//! any may be gone: that is no rot.
+//!
 //! Nothing is read before it was flushed and its cached pages dropped: after a process was killed,
 //! the page cache is not the disk. Limit on one drive: rot in the very last batch, before any
 //! later batch or mark states its sequence, cannot be told from a torn tail. A page that the
@@ -253,6 +256,9 @@ impl<E> Walk<'_, '_, E> {
                 return Some((reader, found, head));
             }
             if head.first_sequence > self.next {
+                if self.is_behind_retired(reader, found) {
+                    return Some((reader, found, head));
+                }
                 if head.durable_sequence < self.next {
                     return None;
                 }
@@ -263,6 +269,14 @@ impl<E> Walk<'_, '_, E> {
             at = found + head.len as u64;
         }
         None
+    }
+
+    /// Whether what is missing before this batch lay in retired segments. They retire oldest first
+    /// and go in any order; nobody needs their commands, and whoever needs a shard that lay there
+    /// misses it by name.
+    fn is_behind_retired(&self, reader: usize, at: u64) -> bool {
+        let retired = |reader: usize| self.readers[reader].header.state == SegmentState::Retired;
+        retired(reader) || (at == DATA_START && reader > 0 && retired(reader - 1))
     }
 
     fn report(&mut self, at: (usize, u64), first: u64, last: u64) {
@@ -318,6 +332,9 @@ impl<E> Walk<'_, '_, E> {
     }
 
     fn damaged(&mut self, header: &SegmentHeader, at: u64, what: Damaged) {
+        if header.state == SegmentState::Retired && what.may_lose_commands() {
+            return;
+        }
         self.recovered.damage.push(Damage { segment: header.segment, offset: at, what });
     }
 

@@ -86,13 +86,34 @@ fn two_dumps_are_kept_and_none_that_is_ahead() {
     let positions: Vec<_> = kept.intact.iter().map(|dump| dump.position).collect();
     assert_eq!(positions, [at(4), at(3)]);
     let (behind, mut writer) = restore(&fs, 3);
-    memory.tamper(&file(3), |bytes| bytes[150] ^= 1);
+    memory.tamper(&file(3), |bytes| bytes[20] ^= 1);
     writer.begin().commit(at(3));
     dump::write(&fs, folder(), &behind.view()).expect("the drive works");
     let names = fs.list_dir(folder()).expect("the drive works");
     assert_eq!(names, ["group-1-0000000000000003.dump", "group-10-0000000000000000.dump"]);
     let found = dump::newest_intact(&fs, folder(), "group-1").expect("the drive works");
     assert_eq!((found.intact.len(), found.damaged.len()), (1, 0));
+}
+
+#[test]
+fn an_index_that_stands_still_is_kept_twice_too() {
+    let (memory, fs) = Memory::new();
+    let (index, mut writer) = layered(&fs);
+    for _ in 0..3 {
+        dump::write(&fs, folder(), &index.view()).expect("the drive works");
+    }
+    let names = || fs.list_dir(folder()).expect("the drive works");
+    let copy = "group-1-0000000000000003.copy.dump";
+    assert_eq!(names(), [copy, "group-1-0000000000000003.dump"]);
+    memory.tamper(&folder().join(copy), |bytes| bytes[200] ^= 1);
+    let found = dump::newest_intact(&fs, folder(), "group-1").expect("the drive works");
+    assert_eq!(found.intact.iter().map(|dump| dump.position).collect::<Vec<_>>(), [at(3)]);
+    put(&mut writer, 4, &[(NAMES, "a", "1")]);
+    put(&mut writer, 5, &[(NAMES, "a", "2")]);
+    dump::write(&fs, folder(), &index.view()).expect("the drive works");
+    assert_eq!(names().len(), 2);
+    let kept = dump::kept(&fs, folder(), "group-1").expect("the drive works");
+    assert_eq!(kept.intact[0].position, at(5));
 }
 
 #[test]

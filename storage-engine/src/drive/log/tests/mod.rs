@@ -11,11 +11,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use coffer_types::GroupId;
 
-use self::harness::{BatchPlace, Log, command, found_on, proposal, small};
+use self::harness::{BatchPlace, Found, Log, command, found_on, pool_of, proposal, read, small};
 use super::recovery::From;
 use super::*;
 use crate::drive::testing::{Fate, TestWorld, small_limits};
 use crate::format::crc64;
+use crate::format::segment::DATA_START;
 use crate::limits::{Limits, PAGE_LEN};
 
 fn bytes(len: usize) -> Bytes {
@@ -158,8 +159,10 @@ fn segments_retire_behind_the_floors_and_stay_so() {
     assert_eq!(log.retire(&BTreeMap::new()), [0; 0]);
     let mut floors = third.clone();
     floors.insert(GroupId(1), third[&GroupId(1)] - 1);
-    assert_eq!(log.retire(&floors).len(), 2, "one group lags");
+    let mut first_three = log.retire(&floors);
+    assert_eq!(first_three.len(), 2, "one group lags");
     let retired = log.retire(third);
+    first_three.extend(&retired);
     assert_eq!(retired.len(), 1);
     let expected: Vec<_> = held[3..].iter().map(|segment| segment.last.clone()).collect();
     let log = log.cut(|_| Fate::New);
@@ -170,9 +173,28 @@ fn segments_retire_behind_the_floors_and_stay_so() {
     assert_eq!(log.recovered.damage, []);
     assert_eq!(log.recovered.check_order(), Ok(()));
     // For whoever looks for shards, everything is read.
-    let found = log.recover(From::Everything);
-    assert_eq!(found.shards.len(), 300);
+    let everything = log.recover(From::Everything);
+    assert_eq!(everything.shards.len(), 300);
+    assert_eq!(everything.damage, []);
+    let paths = log.pool.paths().clone();
+    let mut world = log.world.after_kill();
+    // Rot there costs shards, never commands.
+    let rotten = paths.segment(first_three[0]);
+    world.disk.change(&rotten, |bytes| {
+        bytes[usize::try_from(DATA_START).expect("small") + PAGE_LEN + 20] ^= 1;
+    });
+    let found = found_on_everything(&world);
     assert_eq!(found.damage, []);
+    assert!((100..300).contains(&found.shards.len()), "{}", found.shards.len());
+    // Of what is retired any may have gone, in any order: nothing is lost with it.
+    for gone in [1, 2, 0] {
+        world = world.after_kill();
+        world.disk.remove(&paths.segment(first_three[gone]));
+        let found = found_on_everything(&world);
+        assert_eq!(found.damage, []);
+        assert!((100..300).contains(&found.shards.len()));
+        assert_eq!(found.ends.last(), everything.ends.last());
+    }
 }
 
 #[test]
@@ -245,6 +267,10 @@ fn a_full_drive_refuses_writes_takes_deletes_and_recovers() {
     log.propose(proposal(20_000, 0));
     log.settle();
     assert_eq!(log.applied().last(), Some(&20_000));
+}
+
+fn found_on_everything(world: &TestWorld) -> Found {
+    read(&pool_of(world), From::Everything).expect("readable")
 }
 
 #[test]
