@@ -52,10 +52,14 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// For a drive of this size.
+    /// For a drive of this size. Room is kept free in whole segments and the held log counts in
+    /// them, so a small drive has short ones.
     pub fn for_drive(total: u64) -> Self {
-        let segment_len = if total >= 1 << 40 { 256 << 20 } else { 64 << 20 };
-        Self {
+        let segment_len = match total {
+            total if total >= 1 << 40 => 256 << 20,
+            total => 1 << (total / 512).clamp(4 << 20, 64 << 20).ilog2(),
+        };
+        let limits = Self {
             segment_len,
             pool_target: 3,
             small_max: BLOCK_LEN,
@@ -73,16 +77,20 @@ impl Limits {
             mark_after: Duration::from_secs(1),
             list_work_max: 100_000,
             planted: Planted::default(),
-        }
+        };
+        limits.with_segments_of(segment_len)
     }
 
     /// For a drive whose segments have this length: what is counted in segments follows, so that
-    /// short ones are recycled as often as long ones.
+    /// short ones are filled as well and recycled as often as long ones.
     #[must_use]
     pub(crate) fn with_segments_of(self, segment_len: u64) -> Self {
         let held_max = segment_len.saturating_mul(16).min(1 << 30).max(2 * segment_len);
         Self {
             segment_len,
+            fragment_max: self
+                .fragment_max
+                .min(usize::try_from(segment_len / 32).unwrap_or(usize::MAX)),
             checkpoint_log_bytes: self.checkpoint_log_bytes.min(4 * segment_len),
             held_log_max: self.held_log_max.clamp(2 * segment_len, held_max),
             ..self
@@ -102,12 +110,15 @@ mod tests {
 
     #[test]
     fn what_counts_in_segments_follows_their_length() {
-        for total in [2 << 30, 1 << 40, 8 << 40] {
+        let of = |total| {
             let limits = Limits::for_drive(total);
-            let same = limits.clone().with_segments_of(limits.segment_len);
-            assert_eq!(same.held_log_max, limits.held_log_max, "{total}");
-            assert_eq!(same.checkpoint_log_bytes, limits.checkpoint_log_bytes, "{total}");
-        }
+            (limits.segment_len >> 20, limits.held_log_max >> 20, limits.checkpoint_log_bytes >> 20)
+        };
+        assert_eq!(of(1 << 30), (4, 32, 16));
+        assert_eq!(of(2 << 30), (4, 64, 16));
+        assert_eq!(of(20 << 30), (32, 512, 128));
+        assert_eq!(of(100 << 30), (64, 1024, 256));
+        assert_eq!(of(8 << 40), (256, 1024, 256));
         let small = Limits::for_drive(1 << 40).with_segments_of(4 << 20);
         assert_eq!((small.held_log_max, small.checkpoint_log_bytes), (64 << 20, 16 << 20));
     }

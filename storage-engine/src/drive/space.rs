@@ -112,7 +112,7 @@ mod tests {
     use super::*;
 
     fn limits() -> Limits {
-        Limits::for_drive(1 << 30)
+        Limits::for_drive(1 << 38)
     }
 
     fn segment(number: u32, live_bytes: u64, live_records: u64) -> SegmentUse {
