@@ -157,6 +157,7 @@ pub fn open_drive(
     match look(fs, &paths)? {
         Found::Formed(identity) => {
             check_identity(fs, &paths, &identity)?;
+            sync_folders(fs, &paths)?;
             let store_key = find_key(fs, &paths, open, &identity)?;
             Ok(OpenedDrive { paths, identity: *identity, store_key, formatted: false, lock })
         }
@@ -166,6 +167,17 @@ pub fn open_drive(
             Ok(OpenedDrive { paths, identity, store_key, formatted: true, lock })
         }
     }
+}
+
+/// A process that was killed may have left names that only the page cache knows. What is built on
+/// them must not outlive them.
+fn sync_folders(fs: &dyn FileSystem, paths: &DrivePaths) -> Result<(), DriveRefused> {
+    for folder in [paths.root().to_owned(), paths.segments(), paths.indexes(), paths.dumps()] {
+        if fs.exists(&folder).map_err(DriveRefused::io("read", &folder))? {
+            fs.sync_dir(&folder).map_err(DriveRefused::io("sync", &folder))?;
+        }
+    }
+    Ok(())
 }
 
 /// Whether the drive is still the one in its folder: a mount that went away leaves another one, or

@@ -93,6 +93,28 @@ fn a_cut_anywhere_in_a_first_start_leaves_a_folder_that_starts() {
 }
 
 #[test]
+fn what_a_killed_first_start_left_in_the_page_cache_is_made_durable() {
+    let mut kills = 0;
+    for syncs in 0.. {
+        let world = TestWorld::new();
+        world.disk.fail_folder_sync_after(syncs);
+        let done = open(&world).is_ok();
+        let world = world.after_kill();
+        let second = open(&world).unwrap_or_else(|error| panic!("kill {syncs}: {error}"));
+        let index = second.paths.indexes().join("group-0.redb");
+        world.disk.put(&index, b"made by a process that found a formed drive");
+        let after = world.after_power_cut(|_| Fate::Old);
+        let third = open(&after).unwrap_or_else(|error| panic!("kill {syncs}: {error}"));
+        assert!(!third.formatted, "kill {syncs}");
+        kills += 1;
+        if done {
+            break;
+        }
+    }
+    assert!(kills >= 5, "{kills}");
+}
+
+#[test]
 fn a_foreign_folder_is_refused_and_not_touched() {
     let world = TestWorld::new();
     world.disk.put(&Path::new(ROOT).join("thesis.doc"), b"years of work");

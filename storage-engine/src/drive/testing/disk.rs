@@ -38,6 +38,7 @@ struct State {
     capacity: Option<u64>,
     /// Flushes that still succeed before one fails.
     good_flushes: Option<u32>,
+    good_folder_syncs: Option<u32>,
     /// Writes that still succeed before one fails.
     good_writes: Option<u32>,
     unreadable: Vec<(PathBuf, u64)>,
@@ -145,6 +146,11 @@ impl MemoryDisk {
         self.state().good_flushes = Some(flushes);
     }
 
+    /// After this many more syncs of folders one fails, and does nothing.
+    pub(crate) fn fail_folder_sync_after(&self, syncs: u32) {
+        self.state().good_folder_syncs = Some(syncs);
+    }
+
     /// After this many more writes one fails.
     pub(crate) fn fail_write_after(&self, writes: u32) {
         self.state().good_writes = Some(writes);
@@ -250,6 +256,10 @@ impl FileSystem for MemoryDisk {
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
         self.alive()?;
         let mut state = self.state();
+        if let Some(good) = &mut state.good_folder_syncs {
+            let left = good.checked_sub(1).ok_or_else(|| io::Error::other("the sync failed"))?;
+            *good = left;
+        }
         state.durable_names.retain(|name, _| name.parent() != Some(path));
         let names: Vec<_> = state
             .names

@@ -20,9 +20,7 @@ const CHURN: usize = 10 * LIVE;
 const SIZES: [usize; 6] = [0, 700, 4 << 10, 60_000, 300_000, 1 << 20];
 const PATIENCE: Duration = Duration::from_mins(2);
 
-#[test]
-#[ignore = "needs a file system of 2 GiB: make test-small-drive"]
-fn a_small_drive_is_churned_filled_and_emptied() {
+fn main() {
     let root = env::var_os("COFFER_SMALL_DRIVE").expect("COFFER_SMALL_DRIVE names the file system");
     let drive = Path::new(&root).join("drive");
     let launch = Launch::on(&drive);
