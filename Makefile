@@ -106,7 +106,7 @@ test-clients: toolchain tools
 # What a drive that is too small shows, on a file system of 2 GiB in memory.
 test-small-drive: toolchain
 	cargo build --locked --package coffer --package coffer-tests --bins
-	tests/small_drive.sh $(TARGET)/debug/small_drive
+	COFFER_BIN=$(TARGET)/debug/coffer tests/small_drive.sh $(TARGET)/debug/small_drive
 
 # `make bench` stands apart: its figures are for people, and depend on the machine.
 test-all: check test test-small-drive soak
