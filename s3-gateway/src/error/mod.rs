@@ -425,9 +425,10 @@ impl From<&BodyFailure> for Failure {
                 Code::MalformedTrailer,
                 format!("x-amz-trailer announced {name}, but it did not follow the body."),
             ),
-            BodyFailure::BadTrailer(name) => {
-                Self::new(Code::BadDigest, format!("Value for {name} trailer is invalid."))
-            }
+            BodyFailure::BadTrailer(name) => Self::new(
+                Code::InvalidRequest,
+                format!("Value for {name} trailing header is invalid."),
+            ),
         }
     }
 }
