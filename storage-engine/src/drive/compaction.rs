@@ -131,7 +131,7 @@ impl Compactor {
         let stream = header.stream.unwrap_or(Stream::Bulk);
         let file = self.pool.file(segment.segment).map_err(failed)?;
         let reader = SegmentReader::new(header, file, stream, false);
-        let mut copies = Copies::new(&self.bulk, self.limits.fragment_max);
+        let mut copies = Copies::new(&self.bulk, self.limits.copy_batch_max());
         let mut at = DATA_START;
         while let Some((start, head)) = reader.next(at) {
             at = start + head.len as u64;
@@ -171,7 +171,7 @@ impl Compactor {
         let rows = rows.map_err(|error| DriveError::Failed(chain(&error)))?;
         let file = self.pool.file(segment.segment);
         let file = file.map_err(|error| DriveError::Failed(error.to_string()))?;
-        let mut copies = Copies::new(&self.bulk, self.limits.fragment_max);
+        let mut copies = Copies::new(&self.bulk, self.limits.copy_batch_max());
         for (key, location) in rows {
             let mut payload = vec![0; location.len as usize];
             if let Err(error) = file.read_exact_at(&mut payload, location.offset) {

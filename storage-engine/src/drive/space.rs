@@ -66,7 +66,7 @@ fn footprint(segment: &SegmentUse) -> u64 {
 /// The bytes of a segment that packing can fill: a fragment that does not fit any more, the page
 /// of the last batch and the footer's are left over.
 fn reachable(segment: &SegmentUse, limits: &Limits) -> u64 {
-    let lost = limits.fragment_max as u64 + 4 * PAGE_LEN as u64;
+    let lost = limits.copy_batch_max() as u64 + 4 * PAGE_LEN as u64;
     segment.len.saturating_sub(lost).max(1)
 }
 
