@@ -2,6 +2,7 @@
 //! that a version refers to. Says what is wrong in words, naming bucket and key.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use coffer_types::{BucketId, BucketName, GroupId, ObjectKey};
 
@@ -16,9 +17,21 @@ use crate::metadata::rows::{ExtentRun, NameRow, Row, VersionRow};
 use crate::metadata::state_machine::StateMachines;
 use crate::metadata::tables::parse_version_key;
 use crate::metadata::{MetadataError, invariants, query};
+use crate::object::VersionId;
 use crate::ports::World;
 use crate::start::{Load, Loaded, blocking, load, refused};
 use crate::store::all_groups;
+
+/// A version whose bytes cannot all be read as they were put.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DamagedVersion {
+    /// Its bucket; `None` if no name leads there.
+    pub bucket: Option<BucketName>,
+    /// Its key.
+    pub key: ObjectKey,
+    /// Its id.
+    pub version: VersionId,
+}
 
 /// What a check looked at and found.
 #[derive(Clone, Debug, Default)]
@@ -29,6 +42,8 @@ pub struct CheckReport {
     pub bytes: u64,
     /// Commands of the log that were not in an index yet.
     pub replayed_commands: u64,
+    /// Versions with damaged or missing bytes; each has its sentence in `problems`, too.
+    pub damaged: Vec<DamagedVersion>,
     /// What is wrong, one sentence each; nothing is wrong if it is empty.
     pub problems: Vec<String>,
 }
@@ -115,23 +130,37 @@ fn check_bytes(
             let (key, value) = row?;
             let version = VersionRow::decode(&value)?;
             let damaged = || MetadataError::Row { table: "versions" };
-            let (object, _) = parse_version_key(&key).ok_or_else(damaged)?;
-            let id = key.first_chunk::<12>().ok_or_else(damaged)?;
-            let bucket = names.get(&BucketId::from_bytes(*id));
+            let (key, id) = (parse_version_key(&key), key.first_chunk::<12>());
+            let ((object, seq), id) = key.zip(id).ok_or_else(damaged)?;
             report.versions += 1;
-            for run in &version.extents {
-                if let Err(why) = check_run(loaded, run, report) {
-                    report.problems.push(name_of(bucket, &object, &why));
-                }
+            let runs = version.extents.iter();
+            let whys: Vec<_> =
+                runs.filter_map(|run| check_run(loaded, run, report).err()).collect();
+            if whys.is_empty() {
+                continue;
             }
+            let named = DamagedVersion {
+                bucket: names.get(&BucketId::from_bytes(*id)).cloned(),
+                version: if version.null { VersionId::Null } else { VersionId::Seq(seq) },
+                key: object,
+            };
+            report.problems.push(format!("{named}: {}", whys.join("; ")));
+            report.damaged.push(named);
         }
     }
     Ok(())
 }
 
-fn name_of(bucket: Option<&BucketName>, key: &ObjectKey, why: &str) -> String {
-    let bucket = bucket.map_or("(a bucket without a name)", BucketName::as_str);
-    format!("{bucket}/{key}: {why}")
+impl fmt::Display for DamagedVersion {
+    /// Bucket and key, and the id of a version that has one of its own.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let bucket = self.bucket.as_ref().map_or("(a bucket without a name)", BucketName::as_str);
+        write!(f, "{bucket}/{}", self.key)?;
+        match self.version {
+            VersionId::Null => Ok(()),
+            version @ VersionId::Seq(_) => write!(f, " (version {version})"),
+        }
+    }
 }
 
 fn check_run(loaded: &Loaded, run: &ExtentRun, report: &mut CheckReport) -> Result<(), String> {
