@@ -8,6 +8,7 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use coffer_storage_engine::bucket::CreateBucket;
+use coffer_storage_engine::engine::OpenError;
 use coffer_storage_engine::object::put::PutObject;
 use coffer_storage_engine::object::{VersionId, WriteCondition};
 use coffer_storage_engine::{CheckReport, Engine, EngineConfig, check};
@@ -90,7 +91,10 @@ impl Trial<'_> {
         let kind = self.piece.kind;
         let disk = self.drive.world.disk();
         let rotten = disk.image();
-        let checked = self.process(check(self.config(true), self.drive.world.ports()))?;
+        // The check verifies index files of any length, whatever a start does.
+        let mut config = self.config(true);
+        config.limits.iter_mut().for_each(|limits| limits.index_check_max = 0);
+        let checked = self.process(check(config, self.drive.world.ports()))?;
         disk.restore(&rotten);
         let mut may = MayDiffer::default();
         let mut accepted = "";
@@ -113,6 +117,9 @@ impl Trial<'_> {
         }
         let (engine, rebuilt) = first;
         table.row(kind).rebuilt += rebuilt;
+        if kind == PieceKind::Index && rebuilt > 0 {
+            self.judge_index(&checked)?;
+        }
         let damaged = self.live(async {
             let damaged = look(&engine, self.expected, &may).await?;
             self.write(&engine).await?;
@@ -191,6 +198,17 @@ impl Trial<'_> {
     /// Whether nothing tells the piece from a torn tail.
     fn is_tail(&self) -> bool {
         !self.drive.is_clean && self.piece.log_sequence.is_some() && !self.piece.is_stated
+    }
+
+    /// What a start finds damaged, the check names in words.
+    fn judge_index(&self, checked: &Result<CheckReport, OpenError>) -> Result<(), String> {
+        let name = self.piece.path.file_stem().and_then(|name| name.to_str()).unwrap_or_default();
+        let problems = checked.as_ref().map(|report| report.problems.clone()).unwrap_or_default();
+        let is_named = |text: &String| text.starts_with(&format!("the index {name}: "));
+        if problems.iter().any(is_named) {
+            return Ok(());
+        }
+        Err(format!("the check does not name the damaged index: {problems:?}"))
     }
 
     /// A start may be refused only where acknowledged commands may be lost, and says where.
