@@ -15,7 +15,7 @@ use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
-use coffer_storage_engine::{Engine, EngineConfig, Limits, StoreKeySource};
+use coffer_storage_engine::{Engine, EngineConfig, Limits, StoreKeySource, check};
 use tokio::sync::mpsc;
 
 use crate::disk::{Aim, Counts, DiskFaults, Fault, Fired};
@@ -503,8 +503,23 @@ impl Run {
                 self.world.restart(Restart::PowerCut);
                 self.let_rot(true)
             }
-            _ => Ok(()),
+            _ => self.check(),
         }
+    }
+
+    /// The offline check finds nothing wrong with a drive that was stopped in order.
+    fn check(&mut self) -> Result<(), Failure> {
+        self.world.restart(Restart::Process);
+        self.world.enter(Phase::Recovery);
+        let checked = self.part(check(self.config(), self.world.ports()))?;
+        let Ended::With(Ok(report)) = checked else {
+            return Err(Failure::new(FailureKind::Refused, "the offline check was refused"));
+        };
+        if report.problems.is_empty() {
+            return Ok(());
+        }
+        let text = format!("the offline check: {}", report.problems.join("; "));
+        Err(Failure::new(FailureKind::Wrong, text))
     }
 
     /// Nobody runs: pieces of the drive rot, one of each kind, each on its own.
