@@ -23,7 +23,7 @@ mod summary;
 mod workload;
 mod world;
 
-pub use disk::{Aim, Counts, Disk, DiskFaults, Fault, FaultKind, Fired};
+pub use disk::{Aim, Counts, Disk, DiskFaults, DiskImage, Fault, FaultKind, Fired};
 pub use place::Place;
 pub use rng::Rng;
 pub use run::{Failure, FailureKind, RunOptions, RunReport, keep_panics, run};

@@ -53,6 +53,9 @@ struct Arguments {
     #[cfg(feature = "planted-bugs")]
     #[arg(long, default_value = "")]
     bug: String,
+    /// Lets everything rot when a run is over, a piece of each kind at a time.
+    #[arg(long)]
+    rot: bool,
     /// Prints every event; for one seed.
     #[arg(long)]
     trace: bool,
@@ -104,6 +107,7 @@ fn all_seeds(arguments: &Arguments, places: &[Place], started: Instant) -> Summa
         operations: arguments.ops,
         cuts: arguments.cuts,
         places: places.to_vec(),
+        rot: arguments.rot,
         trace: arguments.trace,
         ..RunOptions::default()
     };
@@ -207,9 +211,10 @@ fn tell(seed: u64, text: &str, options: &RunOptions) {
         places.push_str(" --place ");
         places.push_str(place.name());
     }
+    let rot = if options.rot { " --rot" } else { "" };
     eprintln!("seed {seed} failed: {text}");
     eprintln!(
-        "  replay: cargo run -p coffer-simulator -- --seeds {seed} --ops {} --cuts {}{places} --trace",
+        "  replay: cargo run -p coffer-simulator -- --seeds {seed} --ops {} --cuts {}{places}{rot} --trace",
         options.operations, options.cuts
     );
 }

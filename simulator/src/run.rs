@@ -15,13 +15,14 @@ use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
-use coffer_storage_engine::{Engine, EngineConfig, Limits, StoreKeySource};
+use coffer_storage_engine::{Engine, EngineConfig, Limits, StoreKeySource, check};
 use tokio::sync::mpsc;
 
 use crate::disk::{Aim, Counts, DiskFaults, Fault, Fired};
 use crate::limits;
 use crate::place::Place;
 use crate::rng::Rng;
+use crate::rot::{self, RotTable};
 use crate::scene::Phase;
 use crate::workload::{Client, SessionHandle, observe};
 use crate::world::{Restart, SimWorld};
@@ -40,6 +41,8 @@ pub struct RunOptions {
     pub cuts: u64,
     /// Where faults are aimed; empty for everywhere.
     pub places: Vec<Place>,
+    /// Lets everything rot when the run is over, a piece of each kind at a time.
+    pub rot: bool,
     /// Prints every event.
     pub trace: bool,
     /// A bug that the engine gets.
@@ -53,6 +56,7 @@ impl Default for RunOptions {
             operations: 200,
             cuts: 4,
             places: Vec::new(),
+            rot: false,
             trace: false,
             #[cfg(feature = "planted-bugs")]
             planted: coffer_storage_engine::Planted::default(),
@@ -81,6 +85,8 @@ pub struct RunReport {
     pub dumps: u64,
     /// Indexes rebuilt from a dump and the log.
     pub rebuilt: u64,
+    /// What rot did.
+    pub rot: RotTable,
     /// One number for everything that happened, and how many events that was.
     pub trace: (u64, u64),
     /// What must not happen.
@@ -173,7 +179,7 @@ pub fn keep_panics() {
     }));
 }
 
-fn words(panic: &(dyn std::any::Any + Send)) -> String {
+pub(crate) fn words(panic: &(dyn std::any::Any + Send)) -> String {
     if let Some(kept) = LAST_PANIC.take() {
         return kept;
     }
@@ -187,6 +193,7 @@ struct Run {
     session: SessionHandle,
     limits: Limits,
     places: Vec<Place>,
+    rot: bool,
     cuts_left: u64,
     formatted: bool,
     stopped_by: Fault,
@@ -220,6 +227,7 @@ impl Run {
             checkpoints: 0,
             dumps: 0,
             rebuilt: 0,
+            rot: RotTable::default(),
             trace: (0, 0),
             failure: None,
         };
@@ -228,6 +236,7 @@ impl Run {
             session: SessionHandle::new(seed, options.operations),
             limits: Self::limits(&mut rng, options),
             places: options.places.clone(),
+            rot: options.rot,
             cuts_left: options.cuts,
             formatted: false,
             stopped_by: Fault::PowerCut,
@@ -365,16 +374,19 @@ impl Run {
         self.cuts_left = self.cuts_left.saturating_sub(1);
     }
 
-    fn start(&mut self) -> Result<Ended<Client>, Failure> {
-        let config = EngineConfig {
+    fn config(&self) -> EngineConfig {
+        EngineConfig {
             drives: vec![PathBuf::from(DRIVE)],
             store_key: StoreKeySource::OnDrive,
             limits: Some(self.limits.clone()),
             segment_len: None,
             accept_loss: false,
-        };
+        }
+    }
+
+    fn start(&mut self) -> Result<Ended<Client>, Failure> {
         let ports = self.world.ports();
-        let opening = Engine::open(config, ports.clone());
+        let opening = Engine::open(self.config(), ports.clone());
         let Ended::With(opened) = self.part(opening)? else {
             return Ok(Ended::ByFault);
         };
@@ -475,12 +487,46 @@ impl Run {
 
     /// Everything was done and observed after a restart.
     fn end(&mut self, client: Client) -> Result<(), Failure> {
+        if self.rot && self.rng.chance(1, 2) {
+            // What the log holds is in no checkpoint yet.
+            drop(client);
+            let kind = *self.rng.pick(&[Restart::Process, Restart::PowerCut]);
+            self.world.restart(kind);
+            return self.let_rot(false);
+        }
         let closed = self.part(async move { client.engine.close().await })?;
         match closed {
             Ended::With(Err(error)) => {
                 Err(Failure::new(FailureKind::Wrong, format!("close: {error}")))
             }
-            _ => Ok(()),
+            _ if self.rot => {
+                self.world.restart(Restart::PowerCut);
+                self.let_rot(true)
+            }
+            _ => self.check(),
         }
+    }
+
+    /// The offline check finds nothing wrong with a drive that was stopped in order.
+    fn check(&mut self) -> Result<(), Failure> {
+        self.world.restart(Restart::Process);
+        self.world.enter(Phase::Recovery);
+        let checked = self.part(check(self.config(), self.world.ports()))?;
+        let Ended::With(Ok(report)) = checked else {
+            return Err(Failure::new(FailureKind::Refused, "the offline check was refused"));
+        };
+        if report.problems.is_empty() {
+            return Ok(());
+        }
+        let text = format!("the offline check: {}", report.problems.join("; "));
+        Err(Failure::new(FailureKind::Wrong, text))
+    }
+
+    /// Nobody runs: pieces of the drive rot, one of each kind, each on its own.
+    fn let_rot(&mut self, is_clean: bool) -> Result<(), Failure> {
+        let folder = Path::new(DRIVE);
+        let drive = rot::Drive { world: &self.world, config: self.config(), folder, is_clean };
+        let Self { session, rng, report, .. } = self;
+        rot::trials(&drive, session, rng, &mut report.rot).map_err(Failure::of)
     }
 }

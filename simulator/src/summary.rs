@@ -5,6 +5,7 @@ use std::fmt;
 
 use crate::disk::{Counts, Fault};
 use crate::place::Place;
+use crate::rot::RotTable;
 use crate::run::{Failure, FailureKind, RunReport};
 
 /// The sum of many runs.
@@ -28,6 +29,8 @@ pub struct Summary {
     pub other_faults: BTreeMap<Fault, u64>,
     /// What the disk did.
     pub disk_faults: Counts,
+    /// What rot did.
+    pub rot: RotTable,
     /// Failing seeds.
     pub failures: Vec<(u64, Failure)>,
 }
@@ -44,6 +47,7 @@ impl Summary {
         add(&mut self.cuts, report.cuts);
         add(&mut self.other_faults, report.other_faults);
         self.disk_faults.merge(&report.disk_faults);
+        self.rot.merge(&report.rot);
         self.failures.extend(report.failure.map(|failure| (report.seed, failure)));
     }
 
@@ -58,6 +62,7 @@ impl Summary {
         add(&mut self.cuts, other.cuts);
         add(&mut self.other_faults, other.other_faults);
         self.disk_faults.merge(&other.disk_faults);
+        self.rot.merge(&other.rot);
         self.failures.extend(other.failures);
     }
 
@@ -88,6 +93,9 @@ impl fmt::Display for Summary {
             writeln!(f, "{:<17} {count}", format!("{fault:?}"))?;
         }
         writeln!(f, "disk faults       {}", self.disk_faults)?;
+        if !self.rot.is_empty() {
+            write!(f, "{}", self.rot)?;
+        }
         writeln!(
             f,
             "lost {} torn {} wrong {} refused {} panics {}",

@@ -2,6 +2,7 @@
 //! that a version refers to. Says what is wrong in words, naming bucket and key.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use coffer_types::{BucketId, BucketName, GroupId, ObjectKey};
 
@@ -16,9 +17,21 @@ use crate::metadata::rows::{ExtentRun, NameRow, Row, VersionRow};
 use crate::metadata::state_machine::StateMachines;
 use crate::metadata::tables::parse_version_key;
 use crate::metadata::{MetadataError, invariants, query};
+use crate::object::VersionId;
 use crate::ports::World;
 use crate::start::{Load, Loaded, blocking, load, refused};
 use crate::store::all_groups;
+
+/// A version whose bytes cannot all be read as they were put.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DamagedVersion {
+    /// Its bucket; `None` if no name leads there.
+    pub bucket: Option<BucketName>,
+    /// Its key.
+    pub key: ObjectKey,
+    /// Its id.
+    pub version: VersionId,
+}
 
 /// What a check looked at and found.
 #[derive(Clone, Debug, Default)]
@@ -29,6 +42,8 @@ pub struct CheckReport {
     pub bytes: u64,
     /// Commands of the log that were not in an index yet.
     pub replayed_commands: u64,
+    /// Versions with damaged or missing bytes; each has its sentence in `problems`, too.
+    pub damaged: Vec<DamagedVersion>,
     /// What is wrong, one sentence each; nothing is wrong if it is empty.
     pub problems: Vec<String>,
 }
@@ -44,7 +59,10 @@ pub async fn rebuild_index(config: EngineConfig, world: World) -> Result<Vec<Str
     let work_world = world.clone();
     let rebuild = move || {
         let rebuild: BTreeSet<_> = all_groups().collect();
-        let load = load(Load { world: work_world, config, rebuild, rebuild_shards: true })?;
+        // What is built anew needs no look at the pages before.
+        let (rebuild_shards, check_pages) = (true, false);
+        let world = work_world;
+        let load = load(Load { world, config, rebuild, rebuild_shards, check_pages })?;
         let Loaded { mut states, shards, mut report, .. } = load;
         let closed = crate::background::checkpoint::checkpoint_all(states.groups_mut());
         closed.map_err(|error| refused(&error))?;
@@ -58,12 +76,14 @@ pub async fn rebuild_index(config: EngineConfig, world: World) -> Result<Vec<Str
 
 fn run(config: EngineConfig, world: World) -> Result<CheckReport, OpenError> {
     let mut report = CheckReport::default();
-    let (rebuild, rebuild_shards) = (BTreeSet::new(), false);
+    let (rebuild, rebuild_shards, check_pages) = (BTreeSet::new(), false, true);
     let config = EngineConfig { accept_loss: true, ..config };
-    let loaded = load(Load { world, config, rebuild, rebuild_shards })?;
+    let loaded = load(Load { world, config, rebuild, rebuild_shards, check_pages })?;
     report.replayed_commands = loaded.report.replayed_commands;
     report.problems.extend(loaded.report.damage.iter().cloned());
-    report.problems.extend(loaded.report.rebuilt_indexes.iter().cloned());
+    // A damaged index is set aside; what follows is checked on the one built in its place.
+    let indexes = loaded.report.rebuilt_indexes.iter();
+    report.problems.extend(indexes.map(|why| format!("the index {why}")));
     check_dumps(&loaded, &mut report);
     let checked = check_tables(&loaded.states, &mut report)
         .and_then(|names| check_bytes(&loaded, &names, &mut report));
@@ -115,23 +135,37 @@ fn check_bytes(
             let (key, value) = row?;
             let version = VersionRow::decode(&value)?;
             let damaged = || MetadataError::Row { table: "versions" };
-            let (object, _) = parse_version_key(&key).ok_or_else(damaged)?;
-            let id = key.first_chunk::<12>().ok_or_else(damaged)?;
-            let bucket = names.get(&BucketId::from_bytes(*id));
+            let (key, id) = (parse_version_key(&key), key.first_chunk::<12>());
+            let ((object, seq), id) = key.zip(id).ok_or_else(damaged)?;
             report.versions += 1;
-            for run in &version.extents {
-                if let Err(why) = check_run(loaded, run, report) {
-                    report.problems.push(name_of(bucket, &object, &why));
-                }
+            let runs = version.extents.iter();
+            let whys: Vec<_> =
+                runs.filter_map(|run| check_run(loaded, run, report).err()).collect();
+            if whys.is_empty() {
+                continue;
             }
+            let named = DamagedVersion {
+                bucket: names.get(&BucketId::from_bytes(*id)).cloned(),
+                version: if version.null { VersionId::Null } else { VersionId::Seq(seq) },
+                key: object,
+            };
+            report.problems.push(format!("{named}: {}", whys.join("; ")));
+            report.damaged.push(named);
         }
     }
     Ok(())
 }
 
-fn name_of(bucket: Option<&BucketName>, key: &ObjectKey, why: &str) -> String {
-    let bucket = bucket.map_or("(a bucket without a name)", BucketName::as_str);
-    format!("{bucket}/{key}: {why}")
+impl fmt::Display for DamagedVersion {
+    /// Bucket and key, and the id of a version that has one of its own.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let bucket = self.bucket.as_ref().map_or("(a bucket without a name)", BucketName::as_str);
+        write!(f, "{bucket}/{}", self.key)?;
+        match self.version {
+            VersionId::Null => Ok(()),
+            version @ VersionId::Seq(_) => write!(f, " (version {version})"),
+        }
+    }
 }
 
 fn check_run(loaded: &Loaded, run: &ExtentRun, report: &mut CheckReport) -> Result<(), String> {

@@ -1,7 +1,8 @@
-//! Doors for the fuzz targets to the parsers of persisted bytes whose types are the engine's own.
+//! Doors for the fuzz targets, and for the simulator's rot, to the parsers of persisted bytes whose
+//! types are the engine's own.
 //!
-//! Each decodes bytes and gives what they encode to; `None` if they do not decode. Nothing else may
-//! use this module, and it holds no logic.
+//! Each decodes bytes and gives what they encode to, or what they are about; `None` if they do not
+//! decode. Nothing else may use this module, and it holds no logic.
 
 use coffer_types::BucketId;
 
@@ -20,6 +21,38 @@ pub const ROW_KINDS: u8 = 10;
 /// A command.
 pub fn command(bytes: &[u8]) -> Option<Vec<u8>> {
     Command::decode(bytes).ok().map(|command| command.encode())
+}
+
+/// What a command changes, as clients name it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Touched {
+    /// Nothing that a client sees.
+    Nothing,
+    /// A whole bucket, by its id.
+    Bucket(BucketId),
+    /// A whole bucket, by its name.
+    Name(String),
+    /// A key of a bucket.
+    Key(BucketId, String),
+    /// A document: its kind and name.
+    Document(String, String),
+}
+
+/// What a logged command, behind its header, changes.
+pub fn touched(bytes: &[u8]) -> Option<Touched> {
+    Some(match Command::decode(bytes).ok()? {
+        Command::OpenBucket { bucket }
+        | Command::SealBucket { bucket }
+        | Command::DropBucket { bucket }
+        | Command::SetVersioning { bucket, .. } => Touched::Bucket(bucket),
+        Command::TakeName { name, .. } | Command::FreeName { name, .. } => {
+            Touched::Name(name.as_str().to_owned())
+        }
+        Command::PutVersion(put) => Touched::Key(put.bucket, put.key.as_str().to_owned()),
+        Command::DeleteVersion { bucket, key, .. } => Touched::Key(bucket, key.as_str().to_owned()),
+        Command::Collected { .. } => Touched::Nothing,
+        Command::PutDocument { kind, name, .. } => Touched::Document(kind, name),
+    })
 }
 
 /// A row of a group's index, by its kind from 0 on.

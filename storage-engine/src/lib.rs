@@ -31,7 +31,7 @@ mod start;
 mod status;
 mod store;
 
-pub use check::{CheckReport, check, rebuild_index};
+pub use check::{CheckReport, DamagedVersion, check, rebuild_index};
 pub use engine::{Engine, EngineConfig, StartReport, StoreKeySource};
 pub use error::ErrorKind;
 pub use limits::Limits;

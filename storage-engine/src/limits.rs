@@ -41,6 +41,10 @@ pub struct Limits {
     pub checkpoint_log_bytes: u64,
     /// Cache of one index.
     pub index_cache: usize,
+    /// Length of an index file up to which a start verifies every page of it: redb verifies nothing
+    /// when it reads. A longer one is verified by the offline check alone, because a start that
+    /// reads it whole takes too long.
+    pub index_check_max: u64,
     /// Log bytes held by floors after which the group that pins the oldest is dumped.
     pub held_log_max: u64,
     /// Idle time after which a durable mark is written.
@@ -73,6 +77,7 @@ impl Limits {
             overlay_max: 128 << 20,
             checkpoint_log_bytes: 256 << 20,
             index_cache: 32 << 20,
+            index_check_max: 16 << 20,
             held_log_max: (total / 32).clamp(2 * segment_len, 1 << 30),
             mark_after: Duration::from_secs(1),
             list_work_max: 100_000,

@@ -51,6 +51,10 @@ pub struct Disk {
     scene: Arc<Scene>,
 }
 
+/// Everything on a disk at one moment.
+#[derive(Clone, Debug)]
+pub struct DiskImage(State);
+
 /// A fault that happened.
 #[derive(Clone, Debug)]
 pub struct Fired {
@@ -62,7 +66,7 @@ pub struct Fired {
     pub operation: String,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct State {
     rng: Rng,
     faults: DiskFaults,
@@ -210,6 +214,16 @@ impl Disk {
         let flipped = state.files.get_mut(&file).is_some_and(|f| f.content.flip(offset, bits));
         state.counts.add(FaultKind::Rot, u64::from(flipped));
         flipped
+    }
+
+    /// A copy of everything on it.
+    pub fn image(&self) -> DiskImage {
+        DiskImage(self.state().clone())
+    }
+
+    /// Puts everything back as it was. Between two processes only: handles do not survive it.
+    pub fn restore(&self, image: &DiskImage) {
+        *self.state() = image.0.clone();
     }
 
     /// What the next process finds.

@@ -84,6 +84,11 @@ impl DocumentState {
         if bytes.is_some() { DocumentOutcome::Written } else { DocumentOutcome::Removed }
     }
 
+    /// The bytes, if it exists.
+    pub(crate) fn bytes(&self) -> Option<&[u8]> {
+        self.now.as_ref().map(|now| now.bytes.as_slice())
+    }
+
     /// The revision that a caller can know.
     pub(crate) fn revision(&self) -> Option<u64> {
         self.now.as_ref().map_or(Some(0), |now| now.revision)

@@ -16,7 +16,7 @@ mod tests;
 
 pub(crate) use bucket::{
     Bucket, BucketAction, BucketMachine, BucketReply, ObjectCondition, Observed, SeenVersion,
-    headers_of_stored,
+    Version, headers_of_stored,
 };
 pub(crate) use content::{Content, ReadBytes};
 pub(crate) use document::{DocumentAction, DocumentMachine, DocumentReply, DocumentState};

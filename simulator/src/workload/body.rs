@@ -65,6 +65,14 @@ impl SimBody {
     }
 }
 
+/// A body in one piece.
+pub(crate) fn plain(bytes: Vec<u8>, runtime: Arc<dyn Runtime>) -> SimBody {
+    let md5 = md5_simd::digest(&bytes);
+    let pieces = vec![Bytes::from(bytes)].into_iter();
+    let (ending, rng) = (Ending::Clean, Rng::new(0, "plain"));
+    SimBody { pieces, ending, md5, runtime, wait_micros: 0, waiting: None, rng }
+}
+
 impl Body for SimBody {
     fn poll_piece(
         mut self: Pin<&mut Self>,

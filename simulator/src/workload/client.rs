@@ -307,7 +307,7 @@ fn write(condition: &ObjectCondition) -> WriteCondition {
 }
 
 /// A version as a reply shows it; listings leave its headers out.
-pub(super) fn seen(info: &VersionInfo, with_headers: bool) -> SeenVersion {
+pub(crate) fn seen(info: &VersionInfo, with_headers: bool) -> SeenVersion {
     SeenVersion {
         key: info.key.as_str().to_owned(),
         version: Some(info.version),

@@ -19,8 +19,9 @@
 //!
 //! The slot fits one sector. Activation writes slot A, syncs, writes slot B, syncs: whatever a power
 //! cut does to one slot, the other holds the old or the new generation. A log segment is retired in
-//! slot B alone, so that slot is the last to be written in the next life. The slot with the higher
-//! counter counts; of equal ones the later state. A segment whose slots are both damaged is
+//! slot B, then in slot A; a cut between them leaves it retired in slot B alone, so that slot is the
+//! last to be written in the next life. The slot with the higher counter counts; of equal ones the
+//! later state. So rot of one slot changes nothing. A segment whose slots are both damaged is
 //! known by its first batch alone, because a batch that names a newer counter outranks the header.
 //! Nothing but the state ever changes within a generation.
 

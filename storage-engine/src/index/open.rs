@@ -63,6 +63,21 @@ impl Index {
     }
 }
 
+impl Index {
+    /// The same, behind a [`check`] of the whole file if it is no longer than `check_max`.
+    pub fn open_checked(
+        file_system: &Arc<dyn FileSystem>,
+        path: &Path,
+        options: &IndexOptions,
+        check_max: u64,
+    ) -> Result<(Self, IndexWriter), OpenIndexError> {
+        if existing(file_system, path)?.len().map_err(OpenIndexError::Io)? <= check_max {
+            check(file_system, path, options)?;
+        }
+        Self::open(file_system, path, options)
+    }
+}
+
 fn existing(
     file_system: &Arc<dyn FileSystem>,
     path: &Path,

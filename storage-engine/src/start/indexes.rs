@@ -43,7 +43,7 @@ pub(crate) fn open(
     let why = if rebuild {
         "it does not fit the log".to_owned()
     } else {
-        match Index::open(file_system, &path, &options) {
+        match Index::open_checked(file_system, &path, &options, limits.index_check_max) {
             Ok((index, writer)) => {
                 return Ok(Group { id: group, index, writer });
             }

@@ -61,6 +61,8 @@ pub(crate) struct Load {
     pub(crate) rebuild: BTreeSet<GroupId>,
     /// Whether the drive index is built anew from the segments.
     pub(crate) rebuild_shards: bool,
+    /// Whether every page of every index file is verified, however long it is.
+    pub(crate) check_pages: bool,
 }
 
 /// Opens a store and begins to serve.
@@ -70,8 +72,8 @@ pub(crate) async fn open(
 ) -> Result<(Store, StartReport), OpenError> {
     let load_world = world.clone();
     let load = move || {
-        let (rebuild, rebuild_shards) = (BTreeSet::new(), false);
-        load(Load { world: load_world, config, rebuild, rebuild_shards })
+        let (rebuild, rebuild_shards, check_pages) = (BTreeSet::new(), false, false);
+        load(Load { world: load_world, config, rebuild, rebuild_shards, check_pages })
     };
     let loaded = blocking(&world, load).await??;
     let started = blocking(&world, move || serve(loaded)).await?;
@@ -97,7 +99,7 @@ pub(crate) async fn blocking<R: Send + 'static>(
 
 /// Reads everything that a start needs. Blocks.
 pub(crate) fn load(load: Load) -> Result<Loaded, OpenError> {
-    let Load { world, config, rebuild, rebuild_shards } = load;
+    let Load { world, config, rebuild, rebuild_shards, check_pages } = load;
     let [root] = config.drives.as_slice() else {
         return Err(OpenError::Refused(format!(
             "this version serves exactly one drive, {} were given: name one folder",
@@ -119,6 +121,8 @@ pub(crate) fn load(load: Load) -> Result<Loaded, OpenError> {
         Some(given) => Limits { segment_len, ..given },
         None => limits.with_segments_of(segment_len),
     };
+    let index_check_max = if check_pages { u64::MAX } else { limits.index_check_max };
+    let limits = Limits { index_check_max, ..limits };
     let pool = SegmentPool::open(&world, &drive, &limits, DriveHealth::default());
     let pool = Arc::new(pool.map_err(|error| refused(&error))?);
     pool.reserve_bytes(limits.reserve_bytes());

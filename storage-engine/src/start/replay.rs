@@ -4,7 +4,7 @@
 //! commands that the log does not have) is rebuilt from its dump and the reading begins again; if
 //! that does not fit either, the start is refused.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -84,20 +84,28 @@ impl Replay<'_> {
         loop {
             let mut states = self.open_groups(&rebuild, report)?;
             rebuilt.append(&mut rebuild);
+            let applied = Applied::of(&states);
             let misfit = match self.replay(&mut states, &mut damaged, report) {
                 Ok((end, damage)) => match ahead_of(&states, &end) {
                     None => {
-                        let replayed = self.finish(states, end, &damage, report)?;
+                        self.refuse_loss(&damage, &applied)?;
+                        report.damage.extend(damage.iter().map(describe));
+                        let replayed = Self::finish(states, end);
                         self.scan_bulk(damaged, report)?;
                         self.close_log_segments()?;
+                        self.shards.set_filled().map_err(|error| refused(&error))?;
                         return Ok(replayed);
                     }
                     Some(group) => (group, "it knows commands that the log does not have".into()),
                 },
-                Err(RecoveryError::Refused(BatchRefused::Commands(error))) => match &error {
-                    ReplayError::Gap { group, .. } => (GroupId(*group), error.to_string()),
-                    _ => return Err(refused(&error)),
-                },
+                Err(RecoveryError::Refused(BatchRefused::Commands(error), damage)) => {
+                    // What is damaged is missing in no index: to build another one is no use.
+                    self.refuse_loss(&damage, &applied)?;
+                    match &error {
+                        ReplayError::Gap { group, .. } => (GroupId(*group), error.to_string()),
+                        _ => return Err(refused(&error)),
+                    }
+                }
                 Err(error) => return Err(refused(&error)),
             };
             if !rebuilt.insert(misfit.0) {
@@ -234,23 +242,7 @@ impl Replay<'_> {
         log.min_by_key(|place| place.generation)
     }
 
-    fn finish(
-        &self,
-        states: StateMachines,
-        mut end: LogEnd,
-        damage: &[Damage],
-        report: &mut StartReport,
-    ) -> Result<Replayed, OpenError> {
-        let lines: Vec<_> = damage.iter().map(describe).collect();
-        let lost = damage.iter().any(|damage| damage.what.may_lose_commands());
-        if lost && !self.accept_loss {
-            return Err(OpenError::Refused(format!(
-                "the log has lost acknowledged commands to damage: {}; restore the drive from a \
-                 copy, or start with accept_loss to serve what is left",
-                lines.join("; ")
-            )));
-        }
-        report.damage.extend(lines);
+    fn finish(states: StateMachines, mut end: LogEnd) -> Replayed {
         for (group, position) in states.positions() {
             let tail = end.tails.entry(group).or_default();
             if position.index > tail.1 {
@@ -260,7 +252,21 @@ impl Replay<'_> {
             // Sequences never go back, whatever was lost.
             end.sequence = end.sequence.max(position.sequence.saturating_sub(1));
         }
-        Ok(Replayed { states, end })
+        Replayed { states, end }
+    }
+
+    /// Refuses to serve without commands that were acknowledged, unless that was accepted.
+    fn refuse_loss(&self, damage: &[Damage], applied: &Applied) -> Result<(), OpenError> {
+        let lost = damage.iter().filter(|damage| applied.may_lack(&damage.what));
+        let lines: Vec<_> = lost.map(describe).collect();
+        if lines.is_empty() || self.accept_loss {
+            return Ok(());
+        }
+        Err(OpenError::Refused(format!(
+            "the log has lost acknowledged commands to damage: {}; restore the drive from a copy, \
+             or start with accept_loss to serve what is left",
+            lines.join("; ")
+        )))
     }
 
     /// Reads what bulk segments hold. What is damaged, there or in the log, comes behind all else.
@@ -291,6 +297,35 @@ impl Replay<'_> {
             self.shards.insert_found(&to, &[]).map_err(|error| refused(&error))?;
         }
         Ok(())
+    }
+}
+
+/// What the indexes held before the log was replayed into them: damage to that costs nothing.
+struct Applied {
+    groups: BTreeMap<GroupId, u64>,
+    /// The first file sequence that some group has not applied.
+    sequence: u64,
+}
+
+impl Applied {
+    fn of(states: &StateMachines) -> Self {
+        let groups = states.positions().map(|(group, position)| (group, position.index));
+        let sequence = states.positions().map(|(_, position)| position.sequence).min();
+        Self { groups: groups.collect(), sequence: sequence.unwrap_or(0) }
+    }
+
+    /// Whether a command that no index has may be lost with this.
+    fn may_lack(&self, what: &Damaged) -> bool {
+        match what {
+            Damaged::Records { last: sequence, .. } | Damaged::Record { sequence } => {
+                *sequence >= self.sequence
+            }
+            Damaged::Command { group, index } => {
+                self.groups.get(group).is_none_or(|applied| index > applied)
+            }
+            Damaged::Shard { .. } => false,
+            Damaged::Segment => true,
+        }
     }
 }
 

@@ -26,7 +26,7 @@ pub(crate) struct BucketState {
 /// What a bucket holds.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Bucket {
-    pub(super) id: Option<BucketId>,
+    pub(crate) id: Option<BucketId>,
     pub(super) versioning: Versioning,
     /// Versions of each key, newest first, never empty.
     pub(super) keys: imbl::OrdMap<Arc<str>, Vec<Version>>,
@@ -42,8 +42,8 @@ pub(crate) struct Version {
     pub(super) null: bool,
     /// Its number, if it is not the null version and some reply has told it.
     pub(super) seq: Option<VersionSeq>,
-    pub(super) marker: bool,
-    pub(super) content: Content,
+    pub(crate) marker: bool,
+    pub(crate) content: Content,
     pub(super) modified: Option<Timestamp>,
 }
 
@@ -204,7 +204,7 @@ impl Version {
     }
 
     /// How a reply would show it, with what only the store knows taken from `seen`.
-    pub(super) fn fits(&self, seen: &SeenVersion, latest: bool) -> Result<(), String> {
+    pub(crate) fn fits(&self, seen: &SeenVersion, latest: bool) -> Result<(), String> {
         let headers = headers_of(&self.content, self.marker);
         let known = |shown| self.id().map_or(shown != VersionId::Null, |id| id == shown);
         let id_fits = seen.version.is_none_or(known);
@@ -244,6 +244,11 @@ impl Bucket {
     /// Keys that have a version.
     pub(crate) fn keys(&self) -> impl Iterator<Item = &Arc<str>> {
         self.keys.keys()
+    }
+
+    /// Every key with its versions, newest first.
+    pub(crate) fn versions(&self) -> impl Iterator<Item = (&Arc<str>, &[Version])> {
+        self.keys.iter().map(|(key, versions)| (key, versions.as_slice()))
     }
 
     /// Ids of a key's versions as far as they are known, newest first.

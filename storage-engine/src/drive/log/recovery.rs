@@ -116,9 +116,9 @@ pub(crate) enum RecoveryError<E> {
     /// The file system refused.
     #[error("a segment cannot be read")]
     Io(#[source] std::io::Error),
-    /// Whoever was called back refused.
+    /// Whoever was called back refused; what was found damaged until then may be why.
     #[error("what the log holds was refused")]
-    Refused(#[source] E),
+    Refused(#[source] E, Vec<Damage>),
 }
 
 /// Reads the log from a place on and calls back with every batch that counts, in order.
@@ -262,7 +262,9 @@ impl<E> Walk<'_, '_, E> {
                 if head.durable_sequence < self.next {
                     return None;
                 }
-                self.report(damaged_at, self.next, head.first_sequence - 1);
+                // Where something should lie and does not; if that is nowhere, where it was missed.
+                let gap = if found > at { (reader, at) } else { damaged_at };
+                self.report(gap, self.next, head.first_sequence - 1);
                 return Some((reader, found, head));
             }
             // Older than what is awaited: the unacknowledged tail of an earlier process.
@@ -328,7 +330,9 @@ impl<E> Walk<'_, '_, E> {
             sequence: self.next,
         };
         let retired = header.state == SegmentState::Retired;
-        (self.each)(&ReadBatch { entries, retired, end: place }).map_err(RecoveryError::Refused)
+        let taken = (self.each)(&ReadBatch { entries, retired, end: place });
+        let damage = &mut self.recovered.damage;
+        taken.map_err(|error| RecoveryError::Refused(error, std::mem::take(damage)))
     }
 
     fn damaged(&mut self, header: &SegmentHeader, at: u64, what: Damaged) {

@@ -402,7 +402,7 @@ impl SegmentPool {
     }
 
     /// Slot A, flush, slot B, flush: whatever a power cut does to one, the other is whole. Slot B
-    /// comes last because it alone may say that the life before was retired.
+    /// comes last because it alone may say that the life before was retired, if a cut struck then.
     fn write_header(&self, header: &SegmentHeader) -> io::Result<Arc<dyn File>> {
         self.write_slots(header, &SLOT_OFFSETS, !self.planted.is(PlantedBug::UnsyncedSegmentHeader))
     }
@@ -452,13 +452,16 @@ impl SegmentPool {
     }
 
     /// Notes in the header of a closed log segment, durably, that only its shards count from now
-    /// on. Slot A stays as it is: of two slots of one generation the later state counts. Blocks.
+    /// on. Slot B first: of two slots of one generation the later state counts. Slot A, too: rot of
+    /// one slot must not bring back commands that nobody needs, between which others have gone.
+    /// Blocks.
     pub fn mark_retired(&self, id: u32) -> io::Result<()> {
         let Some(SegmentInfo { header: Ok(header), .. }) = self.segment(id) else {
             return Ok(());
         };
         let header = SegmentHeader { state: SegmentState::Retired, ..header };
-        self.write_slots(&header, &SLOT_OFFSETS[1..], true)?;
+        let [a, b] = SLOT_OFFSETS;
+        self.write_slots(&header, &[b, a], true)?;
         if let Some(segment) = self.state().segments.get_mut(&id) {
             segment.header = Ok(header);
         }

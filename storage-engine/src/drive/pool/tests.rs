@@ -182,6 +182,23 @@ fn a_retired_segment_stays_retired_until_its_next_life() {
     }
 }
 
+/// Between the commands of retired segments others have gone: read as a log, they have holes.
+#[test]
+fn rot_of_either_slot_leaves_a_segment_retired() {
+    for slot in SLOT_OFFSETS {
+        let world = TestWorld::new();
+        let before = pool(&world);
+        let open = before.acquire(Stream::Log, WriteClass::Normal, 1).expect("a segment");
+        before.mark_retired(open.header.segment).expect("retired");
+        let path = before.paths().segment(open.header.segment);
+        let world = world.after_power_cut(|_| Fate::Old);
+        world.disk.change(&path, |bytes| bytes[usize::try_from(slot).expect("small") + 9] ^= 1);
+        let found = pool(&world).segment(open.header.segment).expect("it is there");
+        let header = found.header.expect("a slot is whole");
+        assert_eq!(header.state, SegmentState::Retired, "slot at {slot}");
+    }
+}
+
 #[test]
 fn the_pool_grows_in_the_background_to_its_target() {
     let world = TestWorld::new();

@@ -24,6 +24,9 @@ pub(super) const SHARDS: TableId = TableId(0);
 pub(super) const SEGMENTS: TableId = TableId(1);
 pub(super) const SUSPECTS: TableId = TableId(2);
 pub(super) const META: TableId = TableId(3);
+/// In `meta`, once a start has scanned every segment into the index. Without it the index is not
+/// whole: the start that filled it broke off.
+const FILLED: &[u8] = b"filled";
 const TABLES: &[&str] = &["shards", "segments", "suspects", "meta"];
 
 /// Why the drive index could not answer or be changed.
@@ -92,7 +95,14 @@ impl ShardIndex {
             tables: TABLES,
             cache_bytes: limits.index_cache,
         };
-        let opened = Index::open(file_system, path, &options).and_then(|(index, writer)| {
+        let check_max = limits.index_check_max;
+        let opened = Index::open_checked(file_system, path, &options, check_max);
+        let opened = opened.and_then(|(index, writer)| {
+            let filled = index.view().get(META, FILLED).map(|row| row.is_some());
+            if !filled.map_err(|error| OpenIndexError::Damaged(error.to_string()))? {
+                let broken_off = "the start that filled it broke off";
+                return Err(OpenIndexError::Damaged(broken_off.to_owned()));
+            }
             let (segments, reconciled) = load(&index.view())?;
             Ok((index, writer, segments, reconciled))
         });
@@ -161,6 +171,19 @@ impl ShardIndex {
             Err(_) => Some((info.id, self.segment(info.id)?.generation)),
         };
         self.keep_only(&segments.iter().filter(|info| !info.free).filter_map(life).collect())
+    }
+
+    /// Notes that every segment was scanned into the index, durably: reading all segments is not to
+    /// be done twice. Blocks.
+    pub fn set_filled(&self) -> Result<(), ShardIndexError> {
+        if self.index.view().get(META, FILLED)?.is_some() {
+            return Ok(());
+        }
+        self.change(|change| {
+            change.transaction().put(META, FILLED, &[super::ROW_VERSION]);
+            Ok(())
+        })?;
+        self.checkpoint_now()
     }
 
     /// Inserts shards that were just flushed, and moves the scanned offset of their segment. Their

@@ -96,6 +96,7 @@ impl TestDrive {
         shards.keep_in_use(&pool.segments()).expect("forgets");
         let found = scan::all(&pool, &shards, Vec::new()).expect("the segments are scanned");
         pool.release(&found.unused);
+        shards.set_filled().expect("notes");
         let log = Arc::new(LogSegments::new(Arc::clone(&pool)));
         let drive = Drive::start(&world.ports, limits, &pool, &shards, &log, u64::from(epoch));
         let compactor = Some(drive.compactor());

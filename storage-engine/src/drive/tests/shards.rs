@@ -17,7 +17,9 @@ const PATH: &str = "/drive/idx/shards.redb";
 
 fn open(world: &TestWorld) -> Arc<ShardIndex> {
     let opened = ShardIndex::open(&world.ports.file_system, Path::new(PATH), &small_limits());
-    opened.expect("opens").index
+    let index = opened.expect("opens").index;
+    index.set_filled().expect("notes");
+    index
 }
 
 fn key(number: u64, fragment: u32) -> ShardKey {
@@ -205,6 +207,24 @@ fn a_damaged_index_is_set_aside_and_one_that_is_newer_is_refused() {
     assert!(world.disk.names().iter().any(|name| name.ends_with("shards.redb.damaged")));
 }
 
+/// What it does not know yet lies in segments that nothing but a rebuild reads again.
+#[test]
+fn an_index_whose_filling_broke_off_is_filled_anew() {
+    let world = TestWorld::new();
+    let unmarked = |world: &TestWorld| {
+        ShardIndex::open(&world.ports.file_system, Path::new(PATH), &small_limits()).expect("opens")
+    };
+    let opened = unmarked(&world);
+    opened.index.insert(&to(1, 4096), &[(key(1, 0), location(1, 8, 100))]).expect("inserts");
+    opened.index.checkpoint_now().expect("a checkpoint");
+    let world = world.after_kill();
+    let opened = unmarked(&world);
+    assert!(opened.rebuild.is_some_and(|why| why.contains("broke off")));
+    opened.index.set_filled().expect("notes");
+    opened.index.checkpoint_now().expect("a checkpoint");
+    assert_eq!(unmarked(&world.after_kill()).rebuild, None);
+}
+
 #[test]
 fn a_segment_in_another_life_takes_its_rows_with_it() {
     let world = TestWorld::new();
@@ -284,6 +304,7 @@ fn due_checkpoints_outlast_a_full_drive() {
     let limits = Limits { checkpoint_commands: 100, ..small_limits() };
     let opened = ShardIndex::open(&world.ports.file_system, Path::new(PATH), &limits);
     let index = opened.expect("opens").index;
+    index.set_filled().expect("notes");
     world.disk.set_capacity(world.disk.used() + 4096);
     let runtime = Arc::clone(&world.ports.runtime);
     let keeper = Arc::clone(&index).keep_checkpointed(Arc::clone(&runtime));
