@@ -169,7 +169,7 @@ async fn retire(store: &Store) -> Result<(), String> {
             stream: Stream::Log,
             end: segment.len,
         };
-        let scanned = store.drive().shards().insert(&to, &[]);
+        let scanned = store.local().drive.shards().insert(&to, &[]);
         scanned.map_err(|error| chain(&error))?;
     }
     let durable = store.drive().checkpoint().await;
@@ -183,7 +183,7 @@ async fn dump_group(store: &Store, group: GroupId) -> Result<(), String> {
     let (done, written) = oneshot::channel();
     let index: Index = store.index(group).clone();
     let file_system = Arc::clone(&store.world().file_system);
-    let folder = store.drive().paths().dumps();
+    let folder = store.local().drive.paths().dumps();
     let work = move || {
         let written = dump::write(&file_system, &folder, &index.view())
             .map_err(|error| chain(&error))

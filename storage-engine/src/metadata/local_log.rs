@@ -15,13 +15,14 @@ use super::apply::LogPoint;
 use super::command::{Command, Outcome};
 use super::state_machine::{BatchEnd, Placed, StateMachines, Ticket};
 use crate::background::checkpoint::{CheckpointState, Checkpoints, chain};
+use crate::drive::SmallShard;
 use crate::drive::log::{
     Applier, FlushedBatch, HeldSegment, LogHandle, LogSegments, Proposal, Refusal,
 };
 use crate::drive::shards::{Scanned, ShardIndex};
-use crate::drive::{SmallShard, WriteClass};
 use crate::format::command_header::CommandHeader;
 use crate::format::segment::Stream;
+use crate::ports::WriteClass;
 
 /// State machines and checkpoint triggers, shared with whoever closes the store. The lock is
 /// uncontended while the log runs: its writer alone takes it.

@@ -27,9 +27,9 @@ mod writer;
 use bytes::Bytes;
 use coffer_types::{ExtentId, GroupId};
 
-use super::WriteClass;
 use super::shards::{Location, ShardKey};
 use crate::format::command_header::CommandHeader;
+use crate::ports::WriteClass;
 
 pub(crate) use queue::LogHandle;
 pub(crate) use segments::{GroupTails, HeldSegment, LogSegments};
