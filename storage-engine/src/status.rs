@@ -33,7 +33,7 @@ pub(crate) fn read(store: &Store) -> Result<EngineStatus, MetadataError> {
             Err(_) => {}
         }
     }
-    let counted = crate::metadata::local_log::lock(&store.log().machines);
+    let counted = crate::metadata::local_log::lock(&store.local().log.machines);
     status.commands_applied = counted.states.applied();
     status.log_flushes = counted.checkpoints.batches();
     drop(counted);

@@ -8,14 +8,14 @@ use coffer_types::{BucketId, ExtentId, GroupId, Rand, WriterEpoch};
 
 use crate::background::checkpoint::CheckpointState;
 use crate::background::dump::DumpBook;
-use crate::drive::{LocalDrive, SmallShard};
+use crate::drive::LocalDrive;
 use crate::encryption::Sealer;
 use crate::index::{Index, IndexView};
 use crate::limits::Limits;
 use crate::metadata::MetadataError;
 use crate::metadata::command::{Command, Outcome};
 use crate::metadata::local_log::LocalLog;
-use crate::ports::{Drive, FileLock, World, WriteClass};
+use crate::ports::{Drive, FileLock, MetadataLog, SmallShard, World, WriteClass};
 use crate::read_gate::ReadGate;
 
 /// Data groups of a store, fixed when it is formatted.
@@ -39,7 +39,7 @@ pub(crate) struct Shared {
     pub(crate) sealer: Sealer,
     /// By group number.
     pub(crate) indexes: Vec<Index>,
-    pub(crate) log: LocalLog,
+    pub(crate) log: Arc<dyn MetadataLog>,
     pub(crate) drive: Arc<dyn Drive>,
     pub(crate) local: Local,
     pub(crate) checkpoints: Arc<CheckpointState>,
@@ -58,6 +58,7 @@ pub(crate) struct Shared {
 /// dumps and status are local by nature.
 pub(crate) struct Local {
     pub(crate) drive: LocalDrive,
+    pub(crate) log: Arc<LocalLog>,
 }
 
 impl Store {
@@ -96,8 +97,14 @@ impl Store {
         &self.shared.local
     }
 
-    pub(crate) fn log(&self) -> &LocalLog {
-        &self.shared.log
+    /// The log that commands go to.
+    pub(crate) fn log(&self) -> &dyn MetadataLog {
+        &*self.shared.log
+    }
+
+    /// The same, to keep.
+    pub(crate) fn shared_log(&self) -> Arc<dyn MetadataLog> {
+        Arc::clone(&self.shared.log)
     }
 
     pub(crate) fn read_gate(&self) -> &ReadGate {
@@ -180,7 +187,7 @@ impl Store {
         if self.is_closing() {
             return Err(MetadataError::Unavailable);
         }
-        self.shared.log.propose(group, command, small).await
+        Ok(self.shared.log.propose(group, command, small).await?.outcome)
     }
 
     /// Refuses early what would be refused after an upload.

@@ -40,3 +40,12 @@ fn a_local_drive_passes_the_suite() {
         world.run(suite::drive(&mut bench)).expect("nothing stops it");
     }
 }
+
+#[test]
+fn a_local_log_passes_the_suite() {
+    for seed in 0..30 {
+        let world = tests::world(seed);
+        let mut bench = LocalBench::new(Harmed(&world), Path::new("/drive"));
+        world.run(suite::metadata_log(&mut bench)).expect("nothing stops it");
+    }
+}

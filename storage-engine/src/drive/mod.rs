@@ -23,4 +23,3 @@ pub use os_file::OsFileSystem;
 pub use refused::DriveRefused;
 
 pub(crate) use local::LocalDrive;
-pub(crate) use log::SmallShard;

@@ -13,11 +13,10 @@ use crc_fast::{CrcAlgorithm, Digest};
 use super::ObjectError;
 use super::body::{Body, next_piece};
 use super::digest::{Digests, Verified};
-use crate::drive::SmallShard;
 use crate::limits::{BLOCK_LEN, OBJECT_MAX};
 use crate::metadata::MetadataError;
 use crate::metadata::command::NewExtent;
-use crate::ports::{Fragment, LaneNumber, Receipt, ShardKey};
+use crate::ports::{Fragment, LaneNumber, Receipt, ShardKey, SmallShard};
 use crate::store::Store;
 
 /// The most bytes of one extent, so that large objects spread over drives one day.

@@ -6,6 +6,7 @@
 
 mod drive;
 mod file_system;
+mod metadata_log;
 mod runtime;
 pub mod suite;
 
@@ -14,9 +15,12 @@ pub use drive::{
     WriteClass,
 };
 pub use file_system::{File, FileLock, FileSystem, OpenMode, Space};
+pub use metadata_log::{Applied, MetadataLog, SmallShard};
 pub use runtime::{BlockingTask, Runtime, Task};
 
 pub use crate::drive::shards::ShardKey;
+pub use crate::metadata::MetadataError;
+pub use crate::metadata::command::{Command, Outcome};
 
 use std::sync::Arc;
 

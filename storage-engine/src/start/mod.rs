@@ -206,7 +206,7 @@ fn serve(loaded: Loaded) -> Result<(Store, StartReport), OpenError> {
     crate::metadata::local_log::lock(&machines).states.begin_term(&started.tails, end);
     let local_drive = LocalDrive::start(&world, &limits, &pool, &shards, &segments, started.term);
     pool.grow_in_background();
-    let log = LocalLog {
+    let log = Arc::new(LocalLog {
         handle: started.handle,
         segments,
         machines,
@@ -214,15 +214,15 @@ fn serve(loaded: Loaded) -> Result<(Store, StartReport), OpenError> {
         clock: Arc::clone(&world.clock),
         epoch: started.epoch,
         next_command: AtomicU64::new(0),
-    };
+    });
     let store = Store::new(Shared {
         sealer: Sealer::new(drive.store_key.as_bytes()),
         world,
         limits,
         indexes,
-        log,
+        log: log.clone(),
         drive: Arc::new(local_drive.clone()),
-        local: Local { drive: local_drive },
+        local: Local { drive: local_drive, log },
         checkpoints: checkpoint_state,
         dump_book,
         read_gate: ReadGate::new(),
@@ -259,10 +259,10 @@ pub(crate) async fn close(store: &Store) -> Result<(), crate::metadata::Metadata
     if !store.start_closing() {
         return Ok(());
     }
-    store.log().handle.close().await;
+    store.log().close().await;
     store.checkpoints().idle().await;
     let shards = store.drive().checkpoint().await;
-    let machines = Arc::clone(&store.log().machines);
+    let machines = Arc::clone(&store.local().log.machines);
     let all = move || {
         let mut machines = crate::metadata::local_log::lock(&machines);
         machines.reach_end();

@@ -21,7 +21,7 @@ use crate::format::record::{RecordHead, RecordKind};
 use crate::format::segment::{DATA_START, Stream};
 use crate::limits::{Limits, PAGE_LEN};
 use crate::planted::PlantedBug;
-use crate::ports::{World, WriteClass};
+use crate::ports::{SmallShard, World, WriteClass};
 
 /// Log time may run ahead of the monotonic clock by this much within a process.
 const LOG_TIME_SLACK: Duration = Duration::from_secs(3_600);
@@ -366,7 +366,7 @@ impl<A: Applier> Writer<A> {
         let start = self.at - sealed.len as u64;
         let commands = items.into_iter().zip(placed).map(|((proposal, permit), placed)| {
             drop(permit);
-            let location = |shard: super::SmallShard, record: usize| {
+            let location = |shard: SmallShard, record: usize| {
                 let key = ShardKey { extent: shard.extent, shard: 0, fragment: 0 };
                 let location = Location {
                     segment: self.segment.header.segment,

@@ -39,3 +39,10 @@ fn a_local_drive_passes_the_suite() {
         world.runtime.run(suite::drive(&mut bench));
     }
 }
+
+#[test]
+fn a_local_log_passes_the_suite() {
+    let world = TestWorld::new();
+    let mut bench = LocalBench::new(world.clone(), Path::new("/"));
+    world.runtime.run(suite::metadata_log(&mut bench));
+}

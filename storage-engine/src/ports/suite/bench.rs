@@ -1,18 +1,19 @@
-//! Where the suites find local drives: whole stores, each in a folder of its own, over any world
+//! Where the suites find local drives and logs: whole stores, each in a folder of its own, over any world
 //! that can be harmed.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use coffer_types::ExtentId;
+use coffer_types::{ExtentId, GroupId};
 use futures::future::BoxFuture;
 
-use super::DriveBench;
+use super::{DriveBench, LogBench};
 use crate::drive::shards::{Location, ShardKey};
 use crate::engine::{EngineConfig, StoreKeySource};
+use crate::index::IndexView;
 use crate::limits::Limits;
-use crate::ports::{Drive, World};
+use crate::ports::{Drive, MetadataLog, World};
 use crate::start;
 use crate::store::Store;
 
@@ -49,7 +50,7 @@ pub trait Harm: Send + Sync {
     }
 }
 
-/// Makes local drives below a folder that exists.
+/// Makes local drives and logs below a folder that exists.
 pub struct LocalBench<H> {
     world: H,
     folder: PathBuf,
@@ -138,5 +139,19 @@ impl<H: Harm> DriveBench for LocalBench<H> {
     fn lose(&self, extent: ExtentId, offset: u64) -> bool {
         let (path, offset) = self.place(extent, offset);
         self.world.lose(&path, offset)
+    }
+}
+
+impl<H: Harm> LogBench for LocalBench<H> {
+    fn make(&mut self) -> BoxFuture<'_, Arc<dyn MetadataLog>> {
+        Box::pin(async { self.open().await.shared_log() })
+    }
+
+    fn view(&self, group: GroupId) -> IndexView {
+        self.store().view(group)
+    }
+
+    fn drive(&self) -> Arc<dyn Drive> {
+        self.store().shared_drive()
     }
 }

@@ -6,9 +6,11 @@
 mod bench;
 mod drive;
 mod file_system;
+mod metadata_log;
 mod runtime;
 
 pub use bench::{Bench, Harm, LocalBench};
 pub use drive::{DriveBench, drive};
 pub use file_system::file_system;
+pub use metadata_log::{LogBench, metadata_log};
 pub use runtime::runtime;
