@@ -105,8 +105,8 @@ impl Limits {
     /// The most payload bytes of one batch that compaction writes. A batch fills whole pages: of
     /// smaller ones so much would be lost that what was just packed looks worth packing again.
     pub(crate) fn copy_batch_max(&self) -> usize {
-        let quarter = usize::try_from(self.segment_len / 4).unwrap_or(usize::MAX);
-        self.fragment_max.max(quarter.min(BLOCK_LEN))
+        let part = usize::try_from(self.segment_len / 8).unwrap_or(usize::MAX);
+        self.fragment_max.max(part.min(BLOCK_LEN))
     }
 
     /// Bytes of the file system that must stay for what gives space back: a checkpoint and a dump

@@ -18,13 +18,13 @@ pub(crate) fn read(store: &Store) -> Result<EngineStatus, MetadataError> {
     let failure = store.checkpoints().failure.get().cloned();
     let refusal = store.refuse_if_full().err().map(|error| error.to_string());
     status.write_refusal = failure.or(refusal);
-    let pool = store.drive().pool();
-    let root = pool.paths().root();
-    if let Ok(space) = store.world().file_system.space(root) {
+    let drive = store.drive().status();
+    if let Some(space) = drive.space {
         status.drive_total = space.total;
         status.drive_available = space.available;
     }
-    for info in pool.segments() {
+    status.live_bytes = drive.live_bytes;
+    for info in store.local().drive.pool().segments() {
         match info.header.map(|header| header.stream) {
             _ if info.free => status.segments_free += 1,
             Ok(Some(Stream::Log)) => status.segments_log += 1,
@@ -33,9 +33,7 @@ pub(crate) fn read(store: &Store) -> Result<EngineStatus, MetadataError> {
             Err(_) => {}
         }
     }
-    let rows = store.drive().shards().segments();
-    status.live_bytes = rows.iter().map(|(_, row)| row.live_bytes).sum();
-    let counted = crate::metadata::local_log::lock(&store.log().machines);
+    let counted = crate::metadata::local_log::lock(&store.local().log.machines);
     status.commands_applied = counted.states.applied();
     status.log_flushes = counted.checkpoints.batches();
     drop(counted);

@@ -8,14 +8,14 @@ use coffer_types::{BucketId, ExtentId, GroupId, Rand, WriterEpoch};
 
 use crate::background::checkpoint::CheckpointState;
 use crate::background::dump::DumpBook;
-use crate::drive::{Drive, SmallShard};
+use crate::drive::LocalDrive;
 use crate::encryption::Sealer;
 use crate::index::{Index, IndexView};
 use crate::limits::Limits;
 use crate::metadata::MetadataError;
 use crate::metadata::command::{Command, Outcome};
 use crate::metadata::local_log::LocalLog;
-use crate::ports::{FileLock, World};
+use crate::ports::{Drive, FileLock, MetadataLog, SmallShard, World, WriteClass};
 use crate::read_gate::ReadGate;
 
 /// Data groups of a store, fixed when it is formatted.
@@ -39,8 +39,9 @@ pub(crate) struct Shared {
     pub(crate) sealer: Sealer,
     /// By group number.
     pub(crate) indexes: Vec<Index>,
-    pub(crate) log: LocalLog,
-    pub(crate) drive: Drive,
+    pub(crate) log: Arc<dyn MetadataLog>,
+    pub(crate) drive: Arc<dyn Drive>,
+    pub(crate) local: Local,
     pub(crate) checkpoints: Arc<CheckpointState>,
     pub(crate) dump_book: DumpBook,
     pub(crate) read_gate: ReadGate,
@@ -51,6 +52,13 @@ pub(crate) struct Shared {
     pub(crate) closing: AtomicBool,
     /// Keeps other processes out until the store is closed.
     pub(crate) lock: Mutex<Option<Box<dyn FileLock>>>,
+}
+
+/// What lies behind the ports in this process. Requests never come here: segments, compaction,
+/// dumps and status are local by nature.
+pub(crate) struct Local {
+    pub(crate) drive: LocalDrive,
+    pub(crate) log: Arc<LocalLog>,
 }
 
 impl Store {
@@ -74,12 +82,29 @@ impl Store {
         &self.shared.sealer
     }
 
-    pub(crate) fn drive(&self) -> &Drive {
-        &self.shared.drive
+    /// The drive that holds the bytes.
+    pub(crate) fn drive(&self) -> &dyn Drive {
+        &*self.shared.drive
     }
 
-    pub(crate) fn log(&self) -> &LocalLog {
-        &self.shared.log
+    /// The same, to keep.
+    pub(crate) fn shared_drive(&self) -> Arc<dyn Drive> {
+        Arc::clone(&self.shared.drive)
+    }
+
+    /// What of this process starts, background work and status look behind the ports.
+    pub(crate) fn local(&self) -> &Local {
+        &self.shared.local
+    }
+
+    /// The log that commands go to.
+    pub(crate) fn log(&self) -> &dyn MetadataLog {
+        &*self.shared.log
+    }
+
+    /// The same, to keep.
+    pub(crate) fn shared_log(&self) -> Arc<dyn MetadataLog> {
+        Arc::clone(&self.shared.log)
     }
 
     pub(crate) fn read_gate(&self) -> &ReadGate {
@@ -162,12 +187,12 @@ impl Store {
         if self.is_closing() {
             return Err(MetadataError::Unavailable);
         }
-        self.shared.log.propose(group, command, small).await
+        Ok(self.shared.log.propose(group, command, small).await?.outcome)
     }
 
     /// Refuses early what would be refused after an upload.
     pub(crate) fn refuse_if_full(&self) -> Result<(), MetadataError> {
-        self.shared.drive.refuse_if_full()
+        Ok(self.shared.drive.admit(WriteClass::Normal)?)
     }
 
     pub(crate) async fn sleep(&self, duration: Duration) {

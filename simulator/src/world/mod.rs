@@ -13,6 +13,8 @@
 mod executor;
 mod runtime;
 #[cfg(test)]
+mod suites;
+#[cfg(test)]
 mod tests;
 
 pub use executor::Stopped;

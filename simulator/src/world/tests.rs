@@ -12,7 +12,7 @@ use super::{Restart, SimWorld, Stopped};
 use crate::disk::{Aim, DiskFaults, Fault};
 use crate::place::Place;
 
-fn world(seed: u64) -> SimWorld {
+pub(super) fn world(seed: u64) -> SimWorld {
     let world = SimWorld::new(seed, DiskFaults::default());
     world.disk().make_folder(Path::new("/drive"));
     world

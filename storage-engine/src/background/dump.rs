@@ -146,7 +146,7 @@ async fn turn(store: &Store) -> Result<(), String> {
         let kept = all_groups().map(|group| (group, store.dump_book().of(group))).collect();
         let applied =
             all_groups().map(|group| (group, store.view(group).position().index)).collect();
-        let held = store.log().held();
+        let held = store.local().log.held();
         let is_full = store.refuse_if_full().is_err();
         let next = plan(&held, &kept, &applied, store.limits().held_log_max, is_full);
         let Some(group) = next else { break };
@@ -158,7 +158,7 @@ async fn turn(store: &Store) -> Result<(), String> {
 /// Lets go of the log below the floors. First the drive index must hold, durably, every shard of
 /// what goes: a start does not read retired segments.
 async fn retire(store: &Store) -> Result<(), String> {
-    let segments = store.log().segments.retirable(&floors(store));
+    let segments = store.local().log.segments.retirable(&floors(store));
     if segments.is_empty() {
         return Ok(());
     }
@@ -169,12 +169,12 @@ async fn retire(store: &Store) -> Result<(), String> {
             stream: Stream::Log,
             end: segment.len,
         };
-        let scanned = store.drive().shards().insert(&to, &[]);
+        let scanned = store.local().drive.shards().insert(&to, &[]);
         scanned.map_err(|error| chain(&error))?;
     }
     let durable = store.drive().checkpoint().await;
     durable.map_err(|error| chain(&error))?;
-    let log = Arc::clone(&store.log().segments);
+    let log = Arc::clone(&store.local().log.segments);
     let retired = blocking(store.world(), move || log.retire(&segments)).await;
     retired.map_err(|error| chain(&error))?.map_err(|error| chain(&error))
 }
@@ -183,7 +183,7 @@ async fn dump_group(store: &Store, group: GroupId) -> Result<(), String> {
     let (done, written) = oneshot::channel();
     let index: Index = store.index(group).clone();
     let file_system = Arc::clone(&store.world().file_system);
-    let folder = store.drive().paths().dumps();
+    let folder = store.local().drive.paths().dumps();
     let work = move || {
         let written = dump::write(&file_system, &folder, &index.view())
             .map_err(|error| chain(&error))

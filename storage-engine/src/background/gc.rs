@@ -55,7 +55,7 @@ pub(crate) async fn collect_all(store: &Store) -> Result<bool, MetadataError> {
         rows.retain(|(_, extent)| !store.drive().is_leased(*extent));
         let extents: Vec<_> = rows.iter().map(|(_, extent)| *extent).collect();
         // Rows may only go behind their shards.
-        store.drive().release(&extents)?;
+        store.drive().release(&extents).await?;
     }
     store.drive().checkpoint().await?;
     let mut collected = false;

@@ -18,13 +18,13 @@ pub(crate) fn start(store: &Store) {
     runtime.spawn("gc", Box::pin(gc::run(store.clone())));
     runtime.spawn("dump", Box::pin(dump::run(store.clone())));
     runtime.spawn("orphans", Box::pin(orphans::run(store.clone())));
-    let compactor = store.drive().compactor();
+    let compactor = store.local().drive.compactor();
     let closing = store.clone();
     let compact = async move { compactor.run(move || closing.is_closing()).await };
     runtime.spawn_writer("compaction", Box::pin(compact));
-    let shards = Arc::clone(store.drive().shards());
+    let shards = Arc::clone(store.local().drive.shards());
     let world = store.world().clone();
-    let pool = Arc::clone(store.drive().pool());
+    let pool = Arc::clone(store.local().drive.pool());
     let checkpoint = async move {
         let why = shards.keep_checkpointed(Arc::clone(&world.runtime)).await;
         pool.health().fail(format!("the drive index: {}", checkpoint::chain(&why)));

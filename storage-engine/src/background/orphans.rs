@@ -24,12 +24,12 @@ pub(crate) async fn run(store: Store) {
 
 /// Drops what nobody refers to, and remembers how far it has looked.
 pub(crate) async fn reconcile(store: &Store) -> Result<(), String> {
-    let shards = store.drive().shards();
+    let shards = store.local().drive.shards();
     let closed = closed_before(store.epoch());
     let mut after = None;
     while !store.is_closing() {
         let page = shards.questions(after, closed, PAGE).map_err(|error| chain(&error))?;
-        drop_unknown(store, &page.extents).map_err(|error| chain(&error))?;
+        drop_unknown(store, &page.extents).await.map_err(|error| chain(&error))?;
         store.world().runtime.pause().await;
         match page.next {
             Some(next) => after = Some(next),
@@ -41,7 +41,7 @@ pub(crate) async fn reconcile(store: &Store) -> Result<(), String> {
         if suspects.listed.is_empty() || store.is_closing() {
             break;
         }
-        drop_unknown(store, &suspects.extents).map_err(|error| chain(&error))?;
+        drop_unknown(store, &suspects.extents).await.map_err(|error| chain(&error))?;
         shards.clear_suspects(&suspects.listed).map_err(|error| chain(&error))?;
     }
     if store.is_closing() {
@@ -50,7 +50,7 @@ pub(crate) async fn reconcile(store: &Store) -> Result<(), String> {
     shards.set_reconciled(closed).map_err(|error| chain(&error))
 }
 
-fn drop_unknown(store: &Store, extents: &[(ExtentId, GroupId)]) -> Result<(), MetadataError> {
+async fn drop_unknown(store: &Store, extents: &[(ExtentId, GroupId)]) -> Result<(), MetadataError> {
     let mut unknown = Vec::new();
     for (extent, group) in extents {
         if store.view(*group).get(EXTENTS, &extent.to_bytes())?.is_none() {
@@ -59,7 +59,7 @@ fn drop_unknown(store: &Store, extents: &[(ExtentId, GroupId)]) -> Result<(), Me
     }
     if !unknown.is_empty() {
         tracing::debug!(extents = unknown.len(), "orphaned shards are dropped");
-        store.drive().release(&unknown)?;
+        store.drive().release(&unknown).await?;
     }
     Ok(())
 }

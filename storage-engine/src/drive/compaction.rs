@@ -11,9 +11,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::WriteClass;
-use super::bulk::{Bulk, Fragment, Receipt, scan};
-use super::error::DriveError;
+use super::bulk::{Bulk, Queued, scan};
 use super::log::LogSegments;
 use super::pool::{OpenSegment, SegmentPool};
 use super::reader::SegmentReader;
@@ -24,7 +22,7 @@ use crate::format::batch::BatchView;
 use crate::format::block_checksums;
 use crate::format::segment::{DATA_START, SegmentHeader, Stream};
 use crate::limits::Limits;
-use crate::ports::World;
+use crate::ports::{DriveError, Fragment, Receipt, World, WriteClass};
 
 /// How long to wait when there is nothing to win.
 const PAUSE: Duration = Duration::from_secs(2);
@@ -222,7 +220,7 @@ impl Compactor {
 struct Copies<'b> {
     bulk: &'b Bulk,
     batch_max: usize,
-    waiting: Vec<Fragment>,
+    waiting: Vec<Queued>,
     bytes: usize,
     receipts: Vec<Receipt>,
 }
@@ -237,15 +235,16 @@ impl<'b> Copies<'b> {
             self.send().await?;
         }
         self.bytes += payload.len();
-        self.waiting.push(Fragment {
+        let from = Some(location.place());
+        let fragment = Fragment {
             key,
             group: location.group,
             shard_offset: location.shard_offset,
             last: location.last,
             payload: vec![payload],
-            from: Some(location.place()),
             checksums: location.checksums,
-        });
+        };
+        self.waiting.push(Queued { fragment, from });
         Ok(())
     }
 

@@ -2,7 +2,6 @@
 
 pub(crate) mod bulk;
 pub(crate) mod compaction;
-mod error;
 pub mod health;
 pub mod layout;
 mod leases;
@@ -23,18 +22,4 @@ mod tests;
 pub use os_file::OsFileSystem;
 pub use refused::DriveRefused;
 
-pub(crate) use bulk::{Fragment, Receipt};
-pub(crate) use error::ReadError;
-pub(crate) use local::Drive;
-pub(crate) use log::SmallShard;
-pub(crate) use read::ShardRange;
-pub(crate) use shards::ShardKey;
-
-/// How urgent a write is when a drive is full.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum WriteClass {
-    /// Stops before the reserve.
-    Normal,
-    /// May use the reserve: deletes, starts, and what gives space back.
-    Reserve,
-}
+pub(crate) use local::LocalDrive;

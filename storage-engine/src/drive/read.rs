@@ -9,31 +9,20 @@ use std::io;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use coffer_types::ExtentId;
 use futures::stream::{self, Stream};
 use tokio::sync::oneshot;
 
-use super::error::ReadError;
 use super::leases::{ExtentLease, Leases};
 use super::pool::SegmentPool;
 use super::shards::{Location, ShardIndex, ShardKey};
 use crate::format::crc64;
 use crate::limits::BLOCK_LEN;
-use crate::ports::Runtime;
+use crate::ports::{ReadError, Runtime, ShardRange};
 
 /// Blocks read at once for a stream.
 const STREAM_BLOCKS: u64 = 4;
 /// Looks at a key's place before giving up: each further one means that it moved meanwhile.
 const LOOKUPS: usize = 8;
-
-/// A run of bytes of one shard.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct ShardRange {
-    pub(crate) extent: ExtentId,
-    pub(crate) shard: u16,
-    pub(crate) offset: u64,
-    pub(crate) len: u64,
-}
 
 /// Reads shards of one drive. Cheap to clone.
 #[derive(Clone, Debug)]

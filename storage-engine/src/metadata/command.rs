@@ -17,35 +17,47 @@ use crate::object::{StoredHeader, WriteCondition};
 
 /// An extent that a command brings: its shards are durable, or lie in the same batch.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct NewExtent {
-    pub(crate) id: ExtentId,
-    pub(crate) geometry: u8,
-    pub(crate) code: u8,
+pub struct NewExtent {
+    /// Its id.
+    pub id: ExtentId,
+    /// How it is cut into shards; 0: one shard, whole.
+    pub geometry: u8,
+    /// How lost shards are computed; 0: not at all.
+    pub code: u8,
     /// Roster slots of its drives, in shard order.
-    pub(crate) drives: Vec<u16>,
-    pub(crate) len: u64,
+    pub drives: Vec<u16>,
+    /// Its bytes.
+    pub len: u64,
     /// Plain CRC64-NVME of its bytes.
-    pub(crate) crc64: u64,
+    pub crc64: u64,
 }
 
 /// A new version of a key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct PutVersion {
-    pub(crate) bucket: BucketId,
-    pub(crate) key: ObjectKey,
-    pub(crate) size: u64,
-    pub(crate) etag: TagRow,
-    pub(crate) headers: Vec<StoredHeader>,
-    pub(crate) user_metadata: Vec<StoredHeader>,
-    pub(crate) checksums: Vec<ChecksumValue>,
+pub struct PutVersion {
+    /// Its bucket.
+    pub bucket: BucketId,
+    /// Its key.
+    pub key: ObjectKey,
+    /// Its bytes.
+    pub size: u64,
+    /// Its entity tag.
+    pub etag: TagRow,
+    /// Headers to give back.
+    pub headers: Vec<StoredHeader>,
+    /// The user's own metadata.
+    pub user_metadata: Vec<StoredHeader>,
+    /// Checksums of its bytes that were compared.
+    pub checksums: Vec<ChecksumValue>,
     /// Its bytes are these extents, whole and in this order.
-    pub(crate) extents: Vec<NewExtent>,
-    pub(crate) condition: WriteCondition,
+    pub extents: Vec<NewExtent>,
+    /// What must hold for the current version.
+    pub condition: WriteCondition,
 }
 
 /// Names a version in a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum VersionName {
+pub enum VersionName {
     /// The version without an id.
     Null,
     /// The one committed at this position.
@@ -54,43 +66,83 @@ pub(crate) enum VersionName {
 
 /// A change of one group's metadata.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum Command {
+pub enum Command {
     /// Data group: a bucket comes to be. It has no name yet.
-    OpenBucket { bucket: BucketId },
+    OpenBucket {
+        /// The bucket.
+        bucket: BucketId,
+    },
     /// Data group: an empty bucket takes nothing more.
-    SealBucket { bucket: BucketId },
+    SealBucket {
+        /// The bucket.
+        bucket: BucketId,
+    },
     /// Data group: the rows of a sealed bucket go.
-    DropBucket { bucket: BucketId },
+    DropBucket {
+        /// The bucket.
+        bucket: BucketId,
+    },
     /// Group 0: a name is given to an open bucket, if it is free.
-    TakeName { name: BucketName, bucket: BucketId, owner: AccountId, group: GroupId },
+    TakeName {
+        /// The name.
+        name: BucketName,
+        /// The bucket.
+        bucket: BucketId,
+        /// Whose it is.
+        owner: AccountId,
+        /// Its data group.
+        group: GroupId,
+    },
     /// Group 0: the name of this bucket is free again.
-    FreeName { name: BucketName, bucket: BucketId },
-    /// Data group.
-    SetVersioning { bucket: BucketId, versioning: Versioning },
-    /// Data group.
+    FreeName {
+        /// The name.
+        name: BucketName,
+        /// The bucket.
+        bucket: BucketId,
+    },
+    /// Data group: whether a bucket keeps versions.
+    SetVersioning {
+        /// The bucket.
+        bucket: BucketId,
+        /// What it does from now on.
+        versioning: Versioning,
+    },
+    /// Data group: a version comes.
     PutVersion(PutVersion),
     /// Data group: a version goes, or a delete marker hides the key.
     DeleteVersion {
+        /// The bucket.
         bucket: BucketId,
+        /// The key.
         key: ObjectKey,
+        /// Which version; `None` is the current one.
         version: Option<VersionName>,
+        /// What must hold for the version that goes.
         condition: WriteCondition,
     },
     /// Data group: the shards of these extents are gone for good.
-    Collected { rows: Vec<(u64, ExtentId)> },
+    Collected {
+        /// Rows of `gc`: the index of the command that made each, and the extent.
+        rows: Vec<(u64, ExtentId)>,
+    },
     /// Group 0: a document is written, or removed where `bytes` is absent.
     PutDocument {
+        /// Its kind.
         kind: String,
+        /// Its name within the kind.
         name: String,
+        /// The revision that it must have, 0 if it must not exist; `None` takes any.
         expected_revision: Option<u64>,
+        /// Whether the bytes are sealed by the store key.
         sealed: bool,
+        /// What it says.
         bytes: Option<Vec<u8>>,
     },
 }
 
 /// A command that does not decode.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum CommandError {
+pub enum CommandError {
     /// Written by a newer build.
     #[error("the command has version {0}, which this build does not know")]
     NewerVersion(u8),
@@ -104,12 +156,12 @@ const VERSION: u8 = 1;
 
 impl Command {
     /// Its bytes.
-    pub(crate) fn encode(&self) -> Vec<u8> {
+    pub fn encode(&self) -> Vec<u8> {
         postcard::to_extend(self, vec![VERSION]).expect("commands hold only what postcard encodes")
     }
 
     /// From its bytes; every byte must be used.
-    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, CommandError> {
+    pub fn decode(bytes: &[u8]) -> Result<Self, CommandError> {
         let (&version, rest) = bytes.split_first().ok_or(CommandError::Malformed)?;
         if version != VERSION {
             return Err(CommandError::NewerVersion(version));
@@ -121,7 +173,7 @@ impl Command {
     }
 
     /// Whether the command only takes away, and so may use the reserve of a full drive.
-    pub(crate) fn frees_space(&self) -> bool {
+    pub fn frees_space(&self) -> bool {
         match self {
             Self::SealBucket { .. }
             | Self::DropBucket { .. }
@@ -140,11 +192,14 @@ impl Command {
 /// What applying a command did. Refusals are outcomes too: they are decided in log order and are
 /// the same on every replay.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Outcome {
+pub enum Outcome {
     /// Done; there is nothing more to say.
     Done,
     /// The bucket has its name.
-    Named { created: Timestamp },
+    Named {
+        /// When it took it, by log time.
+        created: Timestamp,
+    },
     /// The name is taken.
     NameTaken,
     /// The bucket is not open in this group.
@@ -153,21 +208,34 @@ pub(crate) enum Outcome {
     NotEmpty,
     /// A version was committed.
     Put {
+        /// Its name.
         version: VersionName,
         /// Whether the bucket keeps or kept versions, so that clients are told the id.
         versioned: bool,
+        /// When it was committed, by log time.
         modified: Timestamp,
     },
     /// A version went, or a delete marker came; `None` if there was nothing to do.
-    Deleted { version: Option<VersionName>, delete_marker: bool },
+    Deleted {
+        /// Which one went or came.
+        version: Option<VersionName>,
+        /// Whether that is a delete marker.
+        delete_marker: bool,
+    },
     /// A condition did not hold.
     PreconditionFailed(&'static str),
     /// A condition on an existing version found none.
     NothingToMatch,
     /// A document was written.
-    Document { revision: u64 },
+    Document {
+        /// Its revision now; 0 if it was removed.
+        revision: u64,
+    },
     /// The document has another revision.
-    DocumentConflict { actual: u64 },
+    DocumentConflict {
+        /// The revision it has; 0 if it does not exist.
+        actual: u64,
+    },
 }
 
 #[cfg(test)]

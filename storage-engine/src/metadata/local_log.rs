@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use coffer_types::{Clock, CommandId, GroupId, RequestId, Timestamp, WriterEpoch};
+use futures::future::BoxFuture;
 use tokio::sync::oneshot;
 
 use super::MetadataError;
@@ -19,9 +20,9 @@ use crate::drive::log::{
     Applier, FlushedBatch, HeldSegment, LogHandle, LogSegments, Proposal, Refusal,
 };
 use crate::drive::shards::{Scanned, ShardIndex};
-use crate::drive::{SmallShard, WriteClass};
 use crate::format::command_header::CommandHeader;
 use crate::format::segment::Stream;
+use crate::ports::{Applied, MetadataLog, SmallShard, WriteClass};
 
 /// State machines and checkpoint triggers, shared with whoever closes the store. The lock is
 /// uncontended while the log runs: its writer alone takes it.
@@ -132,9 +133,11 @@ impl LogApplier {
 fn answer(batch: FlushedBatch<Ticket>, outcomes: Result<Vec<Outcome>, MetadataError>) {
     match outcomes {
         Ok(outcomes) => {
-            for (flushed, outcome) in batch.commands.into_iter().zip(outcomes) {
+            let FlushedBatch { term, commands, .. } = batch;
+            for (flushed, outcome) in commands.into_iter().zip(outcomes) {
+                let applied = Applied { outcome, term, index: flushed.index };
                 // A caller that went away needs no answer.
-                let _ = flushed.ticket.reply.send(Ok(outcome));
+                let _ = flushed.ticket.reply.send(Ok(applied));
             }
         }
         Err(error) => {
@@ -146,7 +149,8 @@ fn answer(batch: FlushedBatch<Ticket>, outcomes: Result<Vec<Outcome>, MetadataEr
     }
 }
 
-/// The log as the engine uses it.
+/// The log of this process behind its port, and what is local by nature beside it.
+#[derive(Debug)]
 pub(crate) struct LocalLog {
     pub(crate) handle: LogHandle<Ticket>,
     pub(crate) segments: Arc<LogSegments>,
@@ -158,31 +162,6 @@ pub(crate) struct LocalLog {
 }
 
 impl LocalLog {
-    /// Logs a command and waits until it is durable and applied.
-    pub(crate) async fn propose(
-        &self,
-        group: GroupId,
-        command: Command,
-        shard: Option<SmallShard>,
-    ) -> Result<Outcome, MetadataError> {
-        if let Some(failure) = self.checkpoints.failure.get() {
-            return Err(MetadataError::DriveFailed(failure.clone()));
-        }
-        self.checkpoints.wait_for_room().await;
-        let class = if command.frees_space() { WriteClass::Reserve } else { WriteClass::Normal };
-        let (reply, answer) = oneshot::channel();
-        let proposal = Proposal {
-            group,
-            header: self.header(),
-            body: Bytes::from(command.encode()),
-            shard,
-            class,
-            ticket: Ticket { command, reply },
-        };
-        self.handle.propose(proposal).await?;
-        answer.await.unwrap_or(Err(MetadataError::Unavailable))
-    }
-
     /// Closed segments that some group still needs, oldest first.
     pub(crate) fn held(&self) -> Vec<HeldSegment> {
         self.segments.held()
@@ -197,5 +176,38 @@ impl LocalLog {
             principal: None,
             request: RequestId(0),
         }
+    }
+}
+
+impl MetadataLog for LocalLog {
+    fn propose(
+        &self,
+        group: GroupId,
+        command: Command,
+        small: Option<SmallShard>,
+    ) -> BoxFuture<'_, Result<Applied, MetadataError>> {
+        Box::pin(async move {
+            if let Some(failure) = self.checkpoints.failure.get() {
+                return Err(MetadataError::DriveFailed(failure.clone()));
+            }
+            self.checkpoints.wait_for_room().await;
+            let class =
+                if command.frees_space() { WriteClass::Reserve } else { WriteClass::Normal };
+            let (reply, answer) = oneshot::channel();
+            let proposal = Proposal {
+                group,
+                header: self.header(),
+                body: Bytes::from(command.encode()),
+                shard: small,
+                class,
+                ticket: Ticket { command, reply },
+            };
+            self.handle.propose(proposal).await?;
+            answer.await.unwrap_or(Err(MetadataError::Unavailable))
+        })
+    }
+
+    fn close(&self) -> BoxFuture<'_, ()> {
+        Box::pin(self.handle.close())
     }
 }

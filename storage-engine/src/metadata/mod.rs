@@ -11,6 +11,7 @@ pub(crate) mod state_machine;
 pub(crate) mod tables;
 
 use crate::error::ErrorKind;
+use crate::ports::DriveError;
 
 /// Why metadata could not be read or written.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -38,6 +39,16 @@ pub enum MetadataError {
 impl From<crate::index::IndexError> for MetadataError {
     fn from(error: crate::index::IndexError) -> Self {
         Self::Index(std::sync::Arc::new(error))
+    }
+}
+
+impl From<DriveError> for MetadataError {
+    fn from(error: DriveError) -> Self {
+        match error {
+            DriveError::Full => Self::DriveFull,
+            DriveError::Failed(why) => Self::DriveFailed(why),
+            DriveError::Closing => Self::Unavailable,
+        }
     }
 }
 

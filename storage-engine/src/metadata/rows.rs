@@ -42,7 +42,7 @@ pub(crate) trait Row: Serialize + DeserializeOwned {
 
 /// An entity tag as stored: the usual MD5 in 16 bytes, anything else as text.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum TagRow {
+pub enum TagRow {
     /// MD5 of the bytes.
     Md5([u8; 16]),
     /// Free text.

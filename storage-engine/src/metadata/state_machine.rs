@@ -15,9 +15,10 @@ use super::apply::{LogPoint, apply};
 use super::command::{Command, Outcome};
 use crate::drive::log::{GroupTails, LogPlace};
 use crate::index::{Index, IndexView, IndexWriter, Position};
+use crate::ports::Applied;
 
 /// The answer to a proposal.
-pub(crate) type Reply = Result<Outcome, MetadataError>;
+pub(crate) type Reply = Result<Applied, MetadataError>;
 
 /// Who waits for a command, and the command as it was before it became bytes.
 #[derive(Debug)]

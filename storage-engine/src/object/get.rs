@@ -6,10 +6,10 @@ use futures::{StreamExt, stream};
 
 use super::find::{self, Found};
 use super::{ObjectError, ReadCondition, VersionId, VersionInfo};
-use crate::drive::ShardRange;
 use crate::engine::{ByteStream, ObjectRead};
 use crate::metadata::query;
 use crate::metadata::rows::ExtentRun;
+use crate::ports::ShardRange;
 use crate::store::Store;
 
 /// Which bytes of an object to read.

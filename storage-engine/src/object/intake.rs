@@ -13,11 +13,10 @@ use crc_fast::{CrcAlgorithm, Digest};
 use super::ObjectError;
 use super::body::{Body, next_piece};
 use super::digest::{Digests, Verified};
-use crate::drive::bulk::LaneNumber;
-use crate::drive::{Fragment, Receipt, ShardKey, SmallShard};
 use crate::limits::{BLOCK_LEN, OBJECT_MAX};
 use crate::metadata::MetadataError;
 use crate::metadata::command::NewExtent;
+use crate::ports::{Fragment, LaneNumber, Receipt, ShardKey, SmallShard};
 use crate::store::Store;
 
 /// The most bytes of one extent, so that large objects spread over drives one day.
@@ -147,7 +146,7 @@ impl<'s> Intake<'s> {
         let checksums = block_checksums(&pieces.list);
         let payload = pieces.list;
         let group = self.group;
-        let fragment = Fragment { key, group, shard_offset, last, payload, checksums, from: None };
+        let fragment = Fragment { key, group, shard_offset, last, payload, checksums };
         let appended = self.store.drive().append(extent.lane, fragment).await;
         self.receipts.push(appended?);
         if last {

@@ -14,10 +14,10 @@ use std::fmt;
 use coffer_types::{BucketName, ChecksumValue, ObjectKey, Timestamp, VersionSeq};
 use serde::{Deserialize, Serialize};
 
-use crate::drive::ReadError;
 use crate::error::ErrorKind;
 use crate::metadata::MetadataError;
 use crate::metadata::command::Outcome;
+use crate::ports::ReadError;
 
 /// The entity tag of a version: text that changes when the bytes do. For an object put in one
 /// piece it is the MD5 of its bytes as 32 lower-case hexadecimal digits.

@@ -24,7 +24,7 @@ use zeroize::Zeroizing;
 use crate::background::checkpoint::{Checkpoints, chain};
 use crate::background::dump::DumpBook;
 use crate::background::{self, checkpoint};
-use crate::drive::Drive;
+use crate::drive::LocalDrive;
 use crate::drive::health::DriveHealth;
 use crate::drive::layout::{DrivePaths, OpenDrive, OpenedDrive, open_drive};
 use crate::drive::log::{LogSegments, OpenLog, StartedLog, Writer};
@@ -38,7 +38,7 @@ use crate::metadata::local_log::{LocalLog, LogApplier, Machines};
 use crate::metadata::state_machine::{BatchEnd, StateMachines, Ticket};
 use crate::ports::World;
 use crate::read_gate::ReadGate;
-use crate::store::{Shared, Store, all_groups};
+use crate::store::{Local, Shared, Store, all_groups};
 
 /// What a start read, before it wrote anything that counts.
 pub(crate) struct Loaded {
@@ -204,9 +204,9 @@ fn serve(loaded: Loaded) -> Result<(Store, StartReport), OpenError> {
     .map_err(|error| refused(&error))?;
     let end = BatchEnd::from(started.end);
     crate::metadata::local_log::lock(&machines).states.begin_term(&started.tails, end);
-    let running = Drive::start(&world, &limits, &pool, &shards, &segments, started.term);
+    let local_drive = LocalDrive::start(&world, &limits, &pool, &shards, &segments, started.term);
     pool.grow_in_background();
-    let log = LocalLog {
+    let log = Arc::new(LocalLog {
         handle: started.handle,
         segments,
         machines,
@@ -214,14 +214,15 @@ fn serve(loaded: Loaded) -> Result<(Store, StartReport), OpenError> {
         clock: Arc::clone(&world.clock),
         epoch: started.epoch,
         next_command: AtomicU64::new(0),
-    };
+    });
     let store = Store::new(Shared {
         sealer: Sealer::new(drive.store_key.as_bytes()),
         world,
         limits,
         indexes,
-        log,
-        drive: running,
+        log: log.clone(),
+        drive: Arc::new(local_drive.clone()),
+        local: Local { drive: local_drive, log },
         checkpoints: checkpoint_state,
         dump_book,
         read_gate: ReadGate::new(),
@@ -258,10 +259,10 @@ pub(crate) async fn close(store: &Store) -> Result<(), crate::metadata::Metadata
     if !store.start_closing() {
         return Ok(());
     }
-    store.log().handle.close().await;
+    store.log().close().await;
     store.checkpoints().idle().await;
     let shards = store.drive().checkpoint().await;
-    let machines = Arc::clone(&store.log().machines);
+    let machines = Arc::clone(&store.local().log.machines);
     let all = move || {
         let mut machines = crate::metadata::local_log::lock(&machines);
         machines.reach_end();
@@ -271,7 +272,7 @@ pub(crate) async fn close(store: &Store) -> Result<(), crate::metadata::Metadata
     let closed = blocking(store.world(), all).await.map_err(stopped)?;
     shards?;
     closed.map_err(|error| crate::metadata::MetadataError::DriveFailed(chain(&error)))?;
-    if let Err(error) = store.drive().shards().close() {
+    if let Err(error) = store.local().drive.shards().close() {
         return Err(crate::metadata::MetadataError::DriveFailed(chain(&error)));
     }
     store.unlock();

@@ -5,19 +5,17 @@ use std::sync::Arc;
 use coffer_types::GroupId;
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Fragment, Item};
+use super::{Item, Queued};
 use crate::background::checkpoint::chain;
-use crate::drive::WriteClass;
-use crate::drive::error::DriveError;
 use crate::drive::pool::{AcquireError, OpenSegment, SegmentPool};
-use crate::drive::shards::{Location, Move, Scanned, ShardIndex, ShardKey};
+use crate::drive::shards::{Location, Move, Place, Scanned, ShardIndex, ShardKey};
 use crate::format::batch::{BatchBuilder, BatchFields, SealedBatch};
 use crate::format::entries::SegmentFooter;
 use crate::format::record::{RecordHead, RecordKind};
 use crate::format::segment::{DATA_START, Stream};
 use crate::limits::Limits;
 use crate::planted::PlantedBug;
-use crate::ports::World;
+use crate::ports::{DriveError, Fragment, World, WriteClass};
 
 /// Written bytes at which the lane waits for its helper, so that the last flush stays short.
 const UNFLUSHED_MAX: u64 = 32 << 20;
@@ -52,7 +50,7 @@ pub(super) struct Lane {
     kind: LaneKind,
     open: Option<Open>,
     /// Written and not yet flushed, in the open segment.
-    unflushed: Vec<(ShardKey, Location, Option<crate::drive::shards::Place>)>,
+    unflushed: Vec<(ShardKey, Location, Option<Place>)>,
     unflushed_bytes: u64,
     /// Written bytes after which a helper flushes early.
     write_back: u64,
@@ -129,26 +127,26 @@ impl Lane {
         }
     }
 
-    async fn append(&mut self, fragments: Vec<Fragment>) -> Result<(), DriveError> {
+    async fn append(&mut self, fragments: Vec<Queued>) -> Result<(), DriveError> {
         if let Some(why) = self.pool.health().failure() {
             return Err(DriveError::Failed(why.to_owned()));
         }
-        let cost = fragments.iter().map(|fragment| BatchBuilder::cost(fragment.len())).sum();
+        let cost = fragments.iter().map(|it| BatchBuilder::cost(it.fragment.len())).sum();
         let len = BatchBuilder::len_of(fragments.len(), cost) as u64;
         self.make_room(len).await?;
-        let heads: Vec<_> = fragments.iter().map(record_head).collect();
+        let heads: Vec<_> = fragments.iter().map(|it| record_head(&it.fragment)).collect();
         let open = self.open.as_mut().expect("room was made");
         let reference = open.segment.header.segment_ref();
         let builder =
             self.builder.get_or_insert_with(|| BatchBuilder::new(Stream::Bulk, reference));
         builder.begin(reference);
-        for (fragment, head) in fragments.iter().zip(&heads) {
-            push(builder, head, fragment);
+        for (queued, head) in fragments.iter().zip(&heads) {
+            push(builder, head, &queued.fragment);
         }
         let sealed = write(open, builder, self.term).map_err(|error| fail(&self.pool, &error))?;
         let start = open.at - sealed.len as u64;
         let header = open.segment.header;
-        for (number, fragment) in fragments.into_iter().enumerate() {
+        for (number, Queued { fragment, from }) in fragments.into_iter().enumerate() {
             let location = Location {
                 segment: header.segment,
                 generation: header.generation.counter,
@@ -159,7 +157,7 @@ impl Lane {
                 last: fragment.last,
                 checksums: fragment.checksums,
             };
-            self.unflushed.push((fragment.key, location, fragment.from));
+            self.unflushed.push((fragment.key, location, from));
         }
         self.unflushed_bytes += sealed.len as u64;
         self.world.runtime.pause().await;

@@ -20,60 +20,34 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use bytes::Bytes;
-use coffer_types::{ExtentId, GroupId};
+use coffer_types::ExtentId;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use self::lane::{Lane, LaneKind};
-use super::WriteClass;
-use super::error::DriveError;
 use super::pool::SegmentPool;
-use super::shards::{Place, ShardIndex, ShardKey};
+use super::shards::{Place, ShardIndex};
 use crate::limits::Limits;
-use crate::ports::World;
+use crate::ports::{DriveError, Fragment, LaneNumber, Receipt, World, WriteClass};
 
 /// Open segments for uploads.
 const LANES: usize = 2;
 /// Items that wait in front of a lane at most, besides the bound in bytes.
 const ITEMS_MAX: usize = 256;
 
-/// A fragment to be written.
+/// A fragment on its way to a segment.
 #[derive(Debug)]
-pub(crate) struct Fragment {
-    pub(crate) key: ShardKey,
-    pub(crate) group: GroupId,
-    /// Where its payload begins in its shard.
-    pub(crate) shard_offset: u32,
-    pub(crate) last: bool,
-    pub(crate) payload: Vec<Bytes>,
-    pub(crate) checksums: Vec<u64>,
+pub(crate) struct Queued {
+    pub(crate) fragment: Fragment,
     /// Where compaction copied it from.
     pub(crate) from: Option<Place>,
 }
 
-impl Fragment {
-    pub(super) fn len(&self) -> usize {
-        self.payload.iter().map(Bytes::len).sum()
-    }
-}
-
-/// The lane of an extent: all its fragments go there, in order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct LaneNumber(usize);
-
-/// Fragments that were handed to a lane; flush before relying on them.
-#[derive(Debug)]
-#[must_use = "what was appended is not durable before it is flushed"]
-pub(crate) struct Receipt {
-    lane: LaneNumber,
-    appended: oneshot::Receiver<Result<(), DriveError>>,
-}
-
 /// What a lane takes from its queue.
+#[derive(Debug)]
 enum Item {
     /// Fragments for one batch.
     Append {
-        fragments: Vec<Fragment>,
+        fragments: Vec<Queued>,
         permit: OwnedSemaphorePermit,
         /// Whether they were written: each upload learns of its own.
         done: oneshot::Sender<Result<(), DriveError>>,
@@ -84,6 +58,7 @@ enum Item {
 }
 
 /// The lanes of a drive.
+#[derive(Debug)]
 pub(crate) struct Bulk {
     lanes: Vec<mpsc::Sender<Item>>,
     budget: Arc<Semaphore>,
@@ -129,36 +104,31 @@ impl Bulk {
         fragment: Fragment,
     ) -> Result<Receipt, DriveError> {
         self.admit(WriteClass::Normal)?;
-        self.send(lane, vec![fragment]).await
+        self.send(lane, vec![Queued { fragment, from: None }]).await
     }
 
     /// Queues copies of live shards for one batch.
-    pub(crate) async fn append_copies(&self, copies: Vec<Fragment>) -> Result<Receipt, DriveError> {
+    pub(crate) async fn append_copies(&self, copies: Vec<Queued>) -> Result<Receipt, DriveError> {
         self.admit(WriteClass::Reserve)?;
         self.send(LaneNumber(LANES), copies).await
     }
 
-    async fn send(
-        &self,
-        lane: LaneNumber,
-        fragments: Vec<Fragment>,
-    ) -> Result<Receipt, DriveError> {
-        let bytes: usize = fragments.iter().map(Fragment::len).sum();
+    async fn send(&self, lane: LaneNumber, fragments: Vec<Queued>) -> Result<Receipt, DriveError> {
+        let bytes: usize = fragments.iter().map(|queued| queued.fragment.len()).sum();
         let cost = u32::try_from(bytes + 1).unwrap_or(u32::MAX);
         let permit = Arc::clone(&self.budget).acquire_many_owned(cost).await;
         let permit = permit.map_err(|_| DriveError::Closing)?;
-        let (done, appended) = oneshot::channel();
+        let (done, written) = oneshot::channel();
         let item = Item::Append { fragments, permit, done };
         self.lanes[lane.0].send(item).await.map_err(|_| DriveError::Closing)?;
-        Ok(Receipt { lane, appended })
+        Ok(Receipt::new(lane, written))
     }
 
     /// Makes everything durable that was appended under these receipts, and findable.
     pub(crate) async fn flush(&self, receipts: Vec<Receipt>) -> Result<(), DriveError> {
         let mut lanes = BTreeSet::new();
         for receipt in receipts {
-            receipt.appended.await.unwrap_or(Err(DriveError::Closing))?;
-            lanes.insert(receipt.lane);
+            lanes.insert(receipt.written().await?);
         }
         let mut answers = Vec::with_capacity(lanes.len());
         for lane in lanes {
@@ -185,7 +155,8 @@ impl Bulk {
         }
     }
 
-    fn admit(&self, class: WriteClass) -> Result<(), DriveError> {
+    /// Whether a write of this class would be taken now.
+    pub(crate) fn admit(&self, class: WriteClass) -> Result<(), DriveError> {
         if let Some(why) = self.pool.health().failure() {
             return Err(DriveError::Failed(why.to_owned()));
         }

@@ -137,7 +137,7 @@ fn a_drive_without_its_identity_is_not_formatted_over() {
     let world = TestWorld::new();
     let opened = open(&world).expect("an empty folder");
     let pool = pool(&world, &opened);
-    pool.acquire(crate::format::segment::Stream::Log, crate::drive::WriteClass::Normal, 1)
+    pool.acquire(crate::format::segment::Stream::Log, crate::ports::WriteClass::Normal, 1)
         .expect("a segment");
     drop(opened);
     world.disk.remove(&id_path());

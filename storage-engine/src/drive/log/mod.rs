@@ -25,24 +25,15 @@ mod tests;
 mod writer;
 
 use bytes::Bytes;
-use coffer_types::{ExtentId, GroupId};
+use coffer_types::GroupId;
 
-use super::WriteClass;
 use super::shards::{Location, ShardKey};
 use crate::format::command_header::CommandHeader;
+use crate::ports::{SmallShard, WriteClass};
 
 pub(crate) use queue::LogHandle;
 pub(crate) use segments::{GroupTails, HeldSegment, LogSegments};
 pub(crate) use writer::{LogEnd, OpenLog, StartedLog, Writer};
-
-/// The bytes of a small object, which travel with their command.
-#[derive(Clone, Debug)]
-pub(crate) struct SmallShard {
-    pub(crate) extent: ExtentId,
-    pub(crate) bytes: Bytes,
-    /// Plain checksum of each block.
-    pub(crate) checksums: Vec<u64>,
-}
 
 /// A command that is to be logged.
 #[derive(Debug)]

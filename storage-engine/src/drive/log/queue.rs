@@ -6,8 +6,8 @@ use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use super::{Applier, Proposal, Refusal};
-use crate::drive::WriteClass;
 use crate::drive::pool::SegmentPool;
+use crate::ports::WriteClass;
 
 /// Proposals that wait at most, besides the bound in bytes.
 const ITEMS_MAX: usize = 4_096;

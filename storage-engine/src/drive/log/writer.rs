@@ -13,7 +13,6 @@ use tokio::sync::{mpsc, oneshot};
 use super::queue::{Item, channel, refuse_all};
 use super::segments::{GroupTails, LogSegments};
 use super::{Applier, FlushedBatch, FlushedCommand, LogHandle, LogPlace, Refusal};
-use crate::drive::WriteClass;
 use crate::drive::pool::{AcquireError, OpenSegment, SegmentPool};
 use crate::drive::shards::{Location, ShardKey};
 use crate::format::batch::{BatchBuilder, BatchFields, SealedBatch};
@@ -22,7 +21,7 @@ use crate::format::record::{RecordHead, RecordKind};
 use crate::format::segment::{DATA_START, Stream};
 use crate::limits::{Limits, PAGE_LEN};
 use crate::planted::PlantedBug;
-use crate::ports::World;
+use crate::ports::{SmallShard, World, WriteClass};
 
 /// Log time may run ahead of the monotonic clock by this much within a process.
 const LOG_TIME_SLACK: Duration = Duration::from_secs(3_600);
@@ -367,7 +366,7 @@ impl<A: Applier> Writer<A> {
         let start = self.at - sealed.len as u64;
         let commands = items.into_iter().zip(placed).map(|((proposal, permit), placed)| {
             drop(permit);
-            let location = |shard: super::SmallShard, record: usize| {
+            let location = |shard: SmallShard, record: usize| {
                 let key = ShardKey { extent: shard.extent, shard: 0, fragment: 0 };
                 let location = Location {
                     segment: self.segment.header.segment,

@@ -33,15 +33,15 @@ use coffer_types::DriveId;
 
 use self::files::OpenFiles;
 use self::space::SpaceAccount;
+use super::DriveRefused;
 use super::health::DriveHealth;
 use super::layout::{self, DrivePaths, OpenedDrive};
-use super::{DriveRefused, WriteClass};
 use crate::format::batch::BatchHead;
 use crate::format::segment::{DATA_START, SLOT_OFFSETS, SegmentHeader, SegmentState, Stream};
 use crate::format::{FormatError, Generation, SegmentRef};
 use crate::limits::{Limits, PAGE_LEN};
 use crate::planted::{Planted, PlantedBug};
-use crate::ports::{File, FileSystem, OpenMode, World};
+use crate::ports::{File, FileSystem, OpenMode, World, WriteClass};
 
 /// A first start writes at most this much in segments; the pool grows later, in the background.
 const FIRST_START_BYTES: u64 = 96 << 20;

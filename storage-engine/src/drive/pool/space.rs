@@ -1,7 +1,7 @@
 //! When a drive is full: pure arithmetic over what is free.
 
-use crate::drive::WriteClass;
 use crate::format::segment::Stream;
+use crate::ports::WriteClass;
 
 /// Segments kept back for what must go on when the drive is full: two for the log, one for
 /// compaction.

@@ -2,6 +2,7 @@
 //! runtime of one thread in virtual time. The simulator has the thorough ones.
 
 mod disk;
+mod ports;
 mod runtime;
 
 use std::sync::Arc;

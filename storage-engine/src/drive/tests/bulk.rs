@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::harness::{TestDrive, content, medium, tiny};
-use crate::drive::error::{DriveError, ReadError};
 use crate::drive::shards::ShardKey;
 use crate::drive::testing::Fate;
+use crate::ports::{Drive, DriveError, ReadError};
 
 #[test]
 fn what_was_flushed_is_there_at_once_and_after_a_power_cut() {

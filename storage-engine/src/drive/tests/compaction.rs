@@ -7,8 +7,6 @@ use std::time::Duration;
 use coffer_types::{ExtentId, GroupId};
 
 use super::harness::{TestDrive, content, medium, tiny};
-use crate::drive::WriteClass;
-use crate::drive::error::ReadError;
 use crate::drive::log::GroupTails;
 use crate::drive::shards::{Location, Scanned, ShardKey};
 use crate::drive::testing::Fate;
@@ -17,6 +15,7 @@ use crate::format::crc64;
 use crate::format::record::{RecordHead, RecordKind};
 use crate::format::segment::{DATA_START, Stream};
 use crate::limits::PAGE_LEN;
+use crate::ports::{ReadError, WriteClass};
 
 #[test]
 fn churn_of_ten_times_the_live_data_stays_bounded() {

@@ -9,19 +9,18 @@ use bytes::Bytes;
 use coffer_types::{ExtentId, GroupId, WriterEpoch};
 use futures::TryStreamExt;
 
-use crate::drive::bulk::{Fragment, LaneNumber, Receipt, scan};
+use crate::drive::bulk::scan;
 use crate::drive::compaction::Compactor;
-use crate::drive::error::{DriveError, ReadError};
 use crate::drive::health::DriveHealth;
 use crate::drive::layout::{OpenDrive, open_drive};
-use crate::drive::local::Drive;
+use crate::drive::local::LocalDrive;
 use crate::drive::log::LogSegments;
 use crate::drive::pool::SegmentPool;
-use crate::drive::read::ShardRange;
 use crate::drive::shards::{ShardIndex, ShardKey};
 use crate::drive::testing::{Fate, ROOT, TestWorld, small_limits};
 use crate::format::block_checksums;
 use crate::limits::Limits;
+use crate::ports::{Drive, DriveError, Fragment, LaneNumber, ReadError, Receipt, ShardRange};
 
 /// Bytes that differ from extent to extent and from place to place.
 pub(super) fn content(extent: ExtentId, len: usize) -> Bytes {
@@ -55,7 +54,7 @@ pub(super) struct TestDrive {
     pub(super) pool: Arc<SegmentPool>,
     pub(super) shards: Arc<ShardIndex>,
     pub(super) log: Arc<LogSegments>,
-    pub(super) drive: Drive,
+    pub(super) drive: LocalDrive,
     compactor: Option<Compactor>,
     /// Bytes that the start had to scan.
     pub(super) scanned: u64,
@@ -98,7 +97,7 @@ impl TestDrive {
         pool.release(&found.unused);
         shards.set_filled().expect("notes");
         let log = Arc::new(LogSegments::new(Arc::clone(&pool)));
-        let drive = Drive::start(&world.ports, limits, &pool, &shards, &log, u64::from(epoch));
+        let drive = LocalDrive::start(&world.ports, limits, &pool, &shards, &log, u64::from(epoch));
         let compactor = Some(drive.compactor());
         let (epoch, scanned) = (WriterEpoch(epoch), found.bytes);
         let limits = limits.clone();
@@ -170,7 +169,6 @@ impl TestDrive {
                 last: end == len,
                 checksums: block_checksums(&payload),
                 payload: vec![payload.slice(..middle), payload.slice(middle..)],
-                from: None,
             };
             let receipt = self.run(self.drive.append(upload.lane, fragment));
             upload.receipts.push(receipt?);
@@ -242,7 +240,7 @@ impl TestDrive {
     /// Removes extents that nobody refers to any more.
     pub(super) fn remove(&mut self, extents: &[ExtentId]) {
         self.known.retain(|extent, _| !extents.contains(extent));
-        self.drive.release(extents).expect("removes");
+        self.run(self.drive.release(extents)).expect("removes");
     }
 
     /// Asks about everything of earlier epochs, and drops what nobody refers to. Returns how many
@@ -254,7 +252,8 @@ impl TestDrive {
         let asked = asked.into_iter().chain(suspects.extents).map(|(extent, _)| extent);
         let orphans: std::collections::BTreeSet<_> =
             asked.filter(|extent| !self.known.contains_key(extent)).collect();
-        self.drive.release(&orphans.iter().copied().collect::<Vec<_>>()).expect("removes");
+        let orphaned: Vec<_> = orphans.iter().copied().collect();
+        self.run(self.drive.release(&orphaned)).expect("removes");
         self.shards.clear_suspects(&suspects.listed).expect("clears");
         self.shards.set_reconciled(closed).expect("notes");
         orphans.len()

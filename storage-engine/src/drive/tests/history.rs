@@ -5,6 +5,7 @@ use proptest::prelude::*;
 
 use super::harness::{TestDrive, tiny};
 use crate::drive::testing::Fate;
+use crate::ports::Drive;
 
 /// What may happen to a drive.
 #[derive(Clone, Debug)]
@@ -83,7 +84,7 @@ impl Test {
                 }
             }
             Event::Collect => {
-                drive.drive.release(&self.gc).expect("removes");
+                drive.run(drive.drive.release(&self.gc)).expect("removes");
                 drive.run(drive.drive.checkpoint()).expect("a checkpoint");
                 self.gc.clear();
             }

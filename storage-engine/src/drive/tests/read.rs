@@ -4,10 +4,9 @@ use futures::StreamExt;
 use proptest::prelude::*;
 
 use super::harness::{TestDrive, content, medium, tiny};
-use crate::drive::error::ReadError;
-use crate::drive::read::ShardRange;
 use crate::drive::shards::ShardKey;
 use crate::limits::BLOCK_LEN;
+use crate::ports::{Drive, ReadError, ShardRange};
 
 fn flip(drive: &TestDrive, key: ShardKey, at: u64) {
     let location = drive.shards.get(key).expect("reads").expect("is there");

@@ -9,7 +9,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use coffer_types::{CommandId, ExtentId, GroupId, NodeId, RequestId, Timestamp, WriterEpoch};
 
-use crate::drive::WriteClass;
 use crate::drive::health::DriveHealth;
 use crate::drive::layout::{OpenDrive, OpenedDrive, open_drive};
 use crate::drive::log::recovery::{
@@ -27,6 +26,7 @@ use crate::format::command_header::CommandHeader;
 use crate::format::crc64;
 use crate::format::segment::Stream;
 use crate::limits::Limits;
+use crate::ports::WriteClass;
 
 /// Groups of the tests.
 const GROUPS: u16 = 5;
