@@ -17,12 +17,11 @@
 //! | 56 | 8 | first sequence: no batch inside begins below it (bulk: 1) |
 //! | 64 | 8 | CRC-64/NVME of all before |
 //!
-//! The slot fits one sector. Activation writes slot A, syncs, writes slot B, syncs: whatever a power
-//! cut does to one slot, the other holds the old or the new generation. A log segment is retired in
-//! slot B, then in slot A; a cut between them leaves it retired in slot B alone, so that slot is the
-//! last to be written in the next life. The slot with the higher counter counts; of equal ones the
-//! later state. So rot of one slot changes nothing. A segment whose slots are both damaged is
-//! known by its first batch alone, because a batch that names a newer counter outranks the header.
+//! The slot fits one sector. A header is written to one slot, synced, written to the other, synced;
+//! the slot that counted before comes last. So whatever a power cut does to one slot, the other holds
+//! the old or the new header, also if an earlier cut had damaged one. The slot with the higher counter
+//! counts; of equal ones the later state. A segment whose slots are both damaged is known by its
+//! first batch alone, because a batch that names a newer counter outranks the header.
 //! Nothing but the state ever changes within a generation.
 
 use coffer_types::DriveId;

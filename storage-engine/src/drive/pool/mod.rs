@@ -401,25 +401,32 @@ impl SegmentPool {
         Generation { counter: state.counter, random: self.world.rand.next_u64() }
     }
 
-    /// Slot A, flush, slot B, flush: whatever a power cut does to one, the other is whole. Slot B
-    /// comes last because it alone may say that the life before was retired, if a cut struck then.
+    /// One slot, flush, the other, flush: whatever a power cut does to one, the other is whole.
     fn write_header(&self, header: &SegmentHeader) -> io::Result<Arc<dyn File>> {
-        self.write_slots(header, &SLOT_OFFSETS, !self.planted.is(PlantedBug::UnsyncedSegmentHeader))
+        self.write_slots(header, !self.planted.is(PlantedBug::UnsyncedSegmentHeader))
+    }
+
+    /// The slots in the order in which they may be written: the one that counts now comes last. An
+    /// earlier cut may have left it alone whole, or alone to say that the segment is retired.
+    fn slot_order(file: &dyn File) -> io::Result<[u64; 2]> {
+        let [a, b] = SLOT_OFFSETS;
+        let mut pages = vec![0; 2 * PAGE_LEN];
+        file.read_exact_at(&mut pages, a)?;
+        let counts = SegmentHeader::parse(&pages);
+        let is_in_b = SegmentHeader::parse_slot(&pages[..PAGE_LEN]) != counts;
+        Ok(if is_in_b { [a, b] } else { [b, a] })
     }
 
     /// An error here fails the drive: it is not known what the slots say now.
-    fn write_slots(
-        &self,
-        header: &SegmentHeader,
-        slots: &[u64],
-        sync: bool,
-    ) -> io::Result<Arc<dyn File>> {
+    fn write_slots(&self, header: &SegmentHeader, sync: bool) -> io::Result<Arc<dyn File>> {
         let id = header.segment;
         let page = header.encode();
         let file = self.files.get(id)?;
-        let written = slots.iter().try_for_each(|slot| {
-            file.write_all_at(&mut [IoSlice::new(&page)], *slot)?;
-            if sync { file.sync_data() } else { Ok(()) }
+        let written = Self::slot_order(&*file).and_then(|slots| {
+            slots.into_iter().try_for_each(|slot| {
+                file.write_all_at(&mut [IoSlice::new(&page)], slot)?;
+                if sync { file.sync_data() } else { Ok(()) }
+            })
         });
         if let Err(error) = &written {
             self.health.fail(format!("the header of segment {id:08x}: {error}"));
@@ -452,16 +459,15 @@ impl SegmentPool {
     }
 
     /// Notes in the header of a closed log segment, durably, that only its shards count from now
-    /// on. Slot B first: of two slots of one generation the later state counts. Slot A, too: rot of
-    /// one slot must not bring back commands that nobody needs, between which others have gone.
+    /// on: of two slots of one generation the later state counts. Both say so, because rot of one
+    /// must not bring back commands that nobody needs, between which others have gone.
     /// Blocks.
     pub fn mark_retired(&self, id: u32) -> io::Result<()> {
         let Some(SegmentInfo { header: Ok(header), .. }) = self.segment(id) else {
             return Ok(());
         };
         let header = SegmentHeader { state: SegmentState::Retired, ..header };
-        let [a, b] = SLOT_OFFSETS;
-        self.write_slots(&header, &[b, a], true)?;
+        self.write_slots(&header, true)?;
         if let Some(segment) = self.state().segments.get_mut(&id) {
             segment.header = Ok(header);
         }

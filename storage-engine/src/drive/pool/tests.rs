@@ -182,6 +182,34 @@ fn a_retired_segment_stays_retired_until_its_next_life() {
     }
 }
 
+/// What one cut damaged, the next must not finish off.
+#[test]
+fn two_cuts_in_a_row_leave_a_header() {
+    let fates = [Fate::Old, Fate::New, Fate::Garbage];
+    for case in 0..2 * 2 * 2 * 9 {
+        let (retires, first, second) = (case % 2 == 0, case / 2 % 2, case / 4 % 2);
+        let (one, other) = (fates[case / 8 % 3], fates[case / 24]);
+        let world = TestWorld::new();
+        let before = pool(&world);
+        let open = before.acquire(Stream::Log, WriteClass::Normal, 1).expect("a segment");
+        world.disk.fail_flush_after(u32::try_from(first).expect("small"));
+        let id = open.header.segment;
+        let cut = if retires { before.mark_retired(id) } else { before.give_back(&open) };
+        cut.expect_err("a flush fails");
+        let world = world.after_power_cut(|_| one);
+        let between = pool(&world);
+        let header = between.segment(id).expect("it is there").header.expect("a slot is whole");
+        let file = between.file(id).expect("opens");
+        world.disk.fail_flush_after(u32::try_from(second).expect("small"));
+        between.give_back(&OpenSegment { header, file }).expect_err("a flush fails");
+        let world = world.after_power_cut(|_| other);
+        let after = pool(&world).segment(id).expect("it is there").header;
+        let after = after.unwrap_or_else(|error| panic!("case {case}: {error}"));
+        let came_back = after.state == SegmentState::Active && header.state != SegmentState::Active;
+        assert!(!came_back, "case {case}");
+    }
+}
+
 /// Between the commands of retired segments others have gone: read as a log, they have holes.
 #[test]
 fn rot_of_either_slot_leaves_a_segment_retired() {
