@@ -91,6 +91,7 @@ impl Replay<'_> {
                         self.refuse_loss(&damage, &applied)?;
                         report.damage.extend(damage.iter().map(describe));
                         let replayed = Self::finish(states, end);
+                        self.segments.reach(&replayed.end.tails);
                         self.scan_bulk(damaged, report)?;
                         self.close_log_segments()?;
                         self.shards.set_filled().map_err(|error| refused(&error))?;

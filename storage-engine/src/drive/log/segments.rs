@@ -63,6 +63,18 @@ impl LogSegments {
         self.lock().insert(generation, Entry { id, len, last: Some(last) });
     }
 
+    /// Raises what the newest segment is held for. A start that reads on in the middle of it sees
+    /// nothing of the commands before that place, which its indexes have and no dump may have yet.
+    pub(crate) fn reach(&self, tails: &GroupTails) {
+        let mut entries = self.lock();
+        let newest = entries.values_mut().next_back().and_then(|entry| entry.last.as_mut());
+        let Some(last) = newest else { return };
+        for (group, (_, index)) in tails {
+            let held = last.entry(*group).or_default();
+            *held = (*held).max(*index);
+        }
+    }
+
     /// Closed segments that are not retired, oldest first.
     pub(crate) fn held(&self) -> Vec<HeldSegment> {
         let held = |entry: &Entry| {
