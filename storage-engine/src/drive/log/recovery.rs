@@ -462,6 +462,10 @@ fn sets(reader: &SegmentReader, at: u64, head: &BatchHead) -> GroupTails {
     let Ok(view) = BatchView::new(head, &bytes, &segment) else {
         return tails;
     };
+    if view.verify().is_err() {
+        // Some of the groups would look as if they had nothing before it.
+        return tails;
+    }
     for (_, placed) in view.records() {
         let Ok(placed) = placed else { continue };
         let record = placed.record.head();
