@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::{Output, coffer, run_for_output};
 
 /// Long enough for an offline command on the drives of these tests.
-const PATIENCE: Duration = Duration::from_mins(4);
+const PATIENCE: Duration = Duration::from_mins(1);
 const PAGE: usize = 4_096;
 const MAGIC: &[u8] = b"CSEG";
 

@@ -4,6 +4,7 @@
 //! level WARN or ERROR that the test did not announce, and any panic, fails the test; if the test
 //! has failed already, the log is printed instead.
 
+use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -27,6 +28,17 @@ pub struct Keys {
     pub access: String,
     /// The secret.
     pub secret: String,
+}
+
+impl Keys {
+    /// The root account's, as the first start wrote them to the drive.
+    pub fn on(drive: &Path) -> Self {
+        let text = fs::read_to_string(drive.join("credentials")).expect("the credentials file");
+        let (_, line) = text.split_once("user = \"").expect("curl's configuration format");
+        let (pair, _) = line.split_once('"').expect("a quoted pair");
+        let (access, secret) = pair.split_once(':').expect("access key and secret");
+        Self { access: access.to_owned(), secret: secret.to_owned() }
+    }
 }
 
 /// How to start a server.
@@ -242,8 +254,8 @@ impl Server {
 
     /// Resident memory in bytes.
     pub fn resident_bytes(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid()))
-            .expect("the server runs");
+        let status =
+            fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("the server runs");
         let kib = status
             .lines()
             .find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB"))

@@ -14,9 +14,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use coffer_tests::{
-    Connection, Launch, Request, Server, Signer, client_script, coffer, pattern, run_for_output,
-};
+use coffer_tests::{Connection, Launch, Request, Server, Signer, client_script, offline, pattern};
 
 const ROUNDS: u64 = 10;
 const CONNECTIONS: u64 = 4;
@@ -71,7 +69,7 @@ fn nothing_acknowledged_is_lost_in_ten_rounds() {
     let report = client_script("loader.py", &server).arg("verify").arg("sdk").arg(journal);
     let report = report.prints(Duration::from_mins(4));
     server.stop();
-    let check = run_for_output(coffer().arg("check").arg(&launch.drive), Duration::from_mins(2));
+    let check = offline("check", &launch.drive);
     assert_eq!(check.code, Some(0), "coffer check:\n{}", check.text);
     println!(
         "kill -9, {ROUNDS} rounds: raw {acknowledged} answers and boto3 {}, slowest reopening {} ms",

@@ -3,11 +3,8 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use coffer_tests::{Launch, Output, Request, Server, coffer, pattern, run_for_output};
-
-const LIMIT: Duration = Duration::from_mins(1);
+use coffer_tests::{Launch, Request, Server, offline, pattern};
 
 #[test]
 fn a_clean_drive_checks_clean() {
@@ -128,10 +125,6 @@ fn inventory(server: &Server) -> Vec<String> {
             answer.text()
         })
         .collect()
-}
-
-fn offline(command: &str, drive: &Path) -> Output {
-    run_for_output(coffer().arg(command).arg(drive), LIMIT)
 }
 
 /// Finds these bytes on the drive and changes one of them.

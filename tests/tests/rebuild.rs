@@ -72,18 +72,9 @@ fn a_lost_index_comes_back_from_a_log_that_was_recycled_twice() {
 
 fn start(launch: &Launch) -> Server {
     let mut server = launch.start();
-    server.keys = credentials(&launch.drive);
+    server.keys = Keys::on(&launch.drive);
     server.announce("rebuilt");
     server
-}
-
-/// The root key as the first start wrote it.
-fn credentials(drive: &Path) -> Keys {
-    let text = fs::read_to_string(drive.join("credentials")).expect("the credentials file");
-    let (_, line) = text.split_once("user = \"").expect("curl's configuration format");
-    let (pair, _) = line.split_once('"').expect("a quoted pair");
-    let (access, secret) = pair.split_once(':').expect("access key and secret");
-    Keys { access: access.to_owned(), secret: secret.to_owned() }
 }
 
 fn root(server: &Server) -> Signer {

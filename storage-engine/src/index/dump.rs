@@ -81,7 +81,8 @@ pub fn write(
 ) -> Result<DumpFile, TakeDumpError> {
     let name = &view.options().name;
     let position = view.position();
-    let path = folder.join(format!("{name}-{:016x}{SUFFIX}", position.index));
+    let named = |kind| folder.join(format!("{name}-{:016x}{kind}{SUFFIX}", position.index));
+    let path = named("");
     let unfinished = with_suffix(&path, ".tmp");
     remove_unfinished(file_system, folder, name)?;
     let file = replace(file_system, &unfinished)?;
@@ -96,8 +97,7 @@ pub fn write(
     }
     let same = header_of(file_system, &path, name, position.index);
     if same.is_ok_and(|before| before.header().position == position) {
-        let copy = folder.join(format!("{name}-{:016x}{COPY}{SUFFIX}", position.index));
-        file_system.rename(&path, &copy)?;
+        file_system.rename(&path, &named(COPY))?;
     }
     file_system.rename(&unfinished, &path)?;
     file_system.sync_dir(folder)?;
