@@ -121,11 +121,11 @@ $(VENV)/.installed: tests/requirements.txt
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
 	touch $@
 
-# Power cuts everywhere, then each planted bug, then the parsers. Invariants are asserted: this is
+# Power cuts, one in twenty inside each place at least, then each planted bug, then the parsers. Invariants are asserted: this is
 # not about speed.
 soak: toolchain
 	cargo run --locked --release --package coffer-simulator -- --jobs $(JOBS) \
-	  --seeds 0..1000000000 --until-cuts $$(( ($(SOAK_CUTS) + 9) / 10 ))
+	  --seeds 0..1000000000 --cuts 8 --until-cuts $$(($(SOAK_CUTS) / 20)) --cuts-in-all $(SOAK_CUTS)
 	cargo run --locked --release --package coffer-simulator --features planted-bugs -- \
 	  --jobs $(JOBS) --seeds 0..200 --planted
 	$(MAKE) --no-print-directory fuzz

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use clap::Parser;
-use coffer_simulator::{Place, RunOptions, Summary, run};
+use coffer_simulator::{FailureKind, Place, RunOptions, Summary, run};
 
 /// Milliseconds after which a run counts as hanging.
 const HANG_MILLIS: u64 = 120_000;
@@ -36,6 +36,9 @@ struct Arguments {
     /// Runs seeds until so many cuts struck each place (and the seeds are used up).
     #[arg(long)]
     until_cuts: Option<u64>,
+    /// Then aims anywhere until there were so many cuts in all.
+    #[arg(long, default_value_t = 0)]
+    cuts_in_all: u64,
     /// Threads that run seeds.
     #[arg(long, default_value_t = 1)]
     jobs: usize,
@@ -80,20 +83,35 @@ fn main() -> ExitCode {
     let summary = if arguments.until_cuts.is_some() {
         every_place(&arguments, started)
     } else {
-        all_seeds(&arguments, &arguments.places, started)
+        all_seeds(&arguments, &arguments.places, u64::MAX, started)
     };
     println!("{summary}");
     println!("seconds           {:.1}", started.elapsed().as_secs_f64());
-    if summary.failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(3) }
+    if summary.is_good() { ExitCode::SUCCESS } else { ExitCode::from(3) }
 }
 
-/// Aims at each place in turn until it was struck often enough.
+/// Aims at each place in turn until it was struck often enough, then anywhere.
 fn every_place(arguments: &Arguments, started: Instant) -> Summary {
     let mut summary = Summary::default();
     let places =
         if arguments.places.is_empty() { Place::ALL.to_vec() } else { arguments.places.clone() };
     for place in places {
-        summary.merge(all_seeds(arguments, &[place], started));
+        let each = arguments.until_cuts.unwrap_or_default();
+        let wanted = match place {
+            Place::Anywhere => {
+                arguments.cuts_in_all.saturating_sub(summary.cuts_in_all()).max(each)
+            }
+            _ => each,
+        };
+        let part = all_seeds(arguments, &[place], wanted, started);
+        eprintln!(
+            "{}: {} runs, {} cuts, {:.0} s",
+            place.name(),
+            part.runs,
+            part.cuts_in_all(),
+            started.elapsed().as_secs_f64()
+        );
+        summary.merge(part);
         if summary.failures.len() >= arguments.failures {
             break;
         }
@@ -102,7 +120,12 @@ fn every_place(arguments: &Arguments, started: Instant) -> Summary {
 }
 
 #[allow(clippy::needless_update)] // one field more with planted bugs
-fn all_seeds(arguments: &Arguments, places: &[Place], started: Instant) -> Summary {
+fn all_seeds(
+    arguments: &Arguments,
+    places: &[Place],
+    wanted_cuts: u64,
+    started: Instant,
+) -> Summary {
     let options = RunOptions {
         operations: arguments.ops,
         cuts: arguments.cuts,
@@ -115,7 +138,6 @@ fn all_seeds(arguments: &Arguments, places: &[Place], started: Instant) -> Summa
     let limit = arguments.seconds.map_or(Duration::MAX, Duration::from_secs);
     let cuts = AtomicU64::new(0);
     let failures = AtomicU64::new(0);
-    let wanted_cuts = arguments.until_cuts.unwrap_or(u64::MAX);
     let running: Vec<Running> = (0..arguments.jobs.max(1)).map(|_| Running::default()).collect();
     let work = |mine: &Running| {
         let mut summary = Summary::default();
@@ -130,11 +152,19 @@ fn all_seeds(arguments: &Arguments, places: &[Place], started: Instant) -> Summa
             mine.begin(seed, started);
             let report = run(seed, &options);
             mine.end();
-            let struck = |place: &Place| report.cuts.get(place).copied().unwrap_or_default();
-            cuts.fetch_add(places.iter().map(struck).sum(), Ordering::Relaxed);
-            if let Some(failure) = &report.failure {
-                failures.fetch_add(1, Ordering::Relaxed);
-                tell(seed, &failure.text, &options);
+            let struck = |place: &Place| match place {
+                Place::Anywhere => report.cuts.values().sum(),
+                _ => report.cuts.get(place).copied().unwrap_or_default(),
+            };
+            match &report.failure {
+                Some(failure) if failure.kind == FailureKind::Undecided => {}
+                Some(failure) => {
+                    failures.fetch_add(1, Ordering::Relaxed);
+                    tell(seed, &failure.text, &options);
+                }
+                None => {
+                    cuts.fetch_add(places.iter().map(struck).sum(), Ordering::Relaxed);
+                }
             }
             summary.add(report);
         }

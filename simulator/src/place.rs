@@ -106,9 +106,8 @@ pub enum Place {
 }
 
 impl Place {
-    /// Every place.
+    /// Every place, the widest last.
     pub const ALL: [Self; 10] = [
-        Self::Anywhere,
         Self::FirstStart,
         Self::Segment,
         Self::Recycling,
@@ -118,6 +117,7 @@ impl Place {
         Self::Upload,
         Self::VersionDelete,
         Self::Recovery,
+        Self::Anywhere,
     ];
 
     /// Its name on the command line and in the report.

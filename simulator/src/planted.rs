@@ -5,7 +5,7 @@ use std::fmt;
 
 use coffer_storage_engine::{Planted, PlantedBug};
 
-use crate::run::{Failure, RunOptions, run};
+use crate::run::{Failure, FailureKind, RunOptions, run};
 
 /// Seeds within which every bug must be found.
 pub const SEEDS_MAX: u64 = 200;
@@ -43,7 +43,8 @@ pub fn hunt(bug: PlantedBug, options: &RunOptions) -> Hunt {
     for trial in 0..TRIALS {
         let first = trial * SEEDS_MAX;
         let failing = (first..first + SEEDS_MAX).find_map(|seed| {
-            let failure = run(seed, &options).failure?;
+            let failure = run(seed, &options).failure;
+            let failure = failure.filter(|f| f.kind != FailureKind::Undecided)?;
             Some((seed, failure))
         });
         found.seeds.push(failing.as_ref().map(|(seed, _)| seed - first + 1));

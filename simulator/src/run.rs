@@ -20,6 +20,7 @@ use tokio::sync::mpsc;
 
 use crate::disk::{Aim, Counts, DiskFaults, Fault, Fired};
 use crate::limits;
+use crate::model::Violation;
 use crate::place::Place;
 use crate::rng::Rng;
 use crate::rot::{self, RotTable};
@@ -115,6 +116,8 @@ pub enum FailureKind {
     Wrong,
     /// The code panicked, or stood still.
     Panic,
+    /// None that is known: the answers left more open than the judge can follow.
+    Undecided,
 }
 
 impl Failure {
@@ -295,8 +298,12 @@ impl Run {
                 self.stopped_by = fault;
             }
         }
-        if let Some(violation) = self.session.lock().violation.take() {
-            return Err(Failure::of(violation.text));
+        match self.session.lock().violation.take() {
+            Some(Violation::Wrong(text)) => return Err(Failure::of(text)),
+            Some(Violation::Undecided(text)) => {
+                return Err(Failure::new(FailureKind::Undecided, text));
+            }
+            None => {}
         }
         let Ok(output) = ended else {
             self.restart(None);

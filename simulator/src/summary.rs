@@ -33,11 +33,20 @@ pub struct Summary {
     pub rot: RotTable,
     /// Failing seeds.
     pub failures: Vec<(u64, Failure)>,
+    /// Seeds without a verdict. Nothing else of their runs is counted.
+    pub undecided: Vec<u64>,
 }
+
+/// Of so many runs, one may be without a verdict.
+const RUNS_PER_UNDECIDED: u64 = 1_000;
 
 impl Summary {
     /// Adds one run.
     pub fn add(&mut self, report: RunReport) {
+        if report.failure.as_ref().is_some_and(|f| f.kind == FailureKind::Undecided) {
+            self.undecided.push(report.seed);
+            return;
+        }
         self.runs += 1;
         self.operations += report.operations;
         self.starts += report.starts;
@@ -64,6 +73,18 @@ impl Summary {
         self.disk_faults.merge(&other.disk_faults);
         self.rot.merge(&other.rot);
         self.failures.extend(other.failures);
+        self.undecided.extend(other.undecided);
+    }
+
+    /// Power cuts at all places.
+    pub fn cuts_in_all(&self) -> u64 {
+        self.cuts.values().sum()
+    }
+
+    /// Whether every promise was kept, and the judge could say so.
+    pub fn is_good(&self) -> bool {
+        let undecided_max = 1 + self.runs / RUNS_PER_UNDECIDED;
+        self.failures.is_empty() && self.undecided.len() as u64 <= undecided_max
     }
 
     /// How many seeds broke one promise.
@@ -80,12 +101,11 @@ fn add<K: Ord>(to: &mut BTreeMap<K, u64>, from: BTreeMap<K, u64>) {
 
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let cuts: u64 = self.cuts.values().sum();
         writeln!(f, "runs              {}", self.runs)?;
         writeln!(f, "operations        {}", self.operations)?;
         writeln!(f, "starts            {} ({} indexes rebuilt)", self.starts, self.rebuilt)?;
         writeln!(f, "checkpoints       {}, dumps {}", self.checkpoints, self.dumps)?;
-        writeln!(f, "power cuts        {cuts}")?;
+        writeln!(f, "power cuts        {}", self.cuts_in_all())?;
         for (place, count) in &self.cuts {
             writeln!(f, "  {:<15} {count}", place.name())?;
         }
@@ -106,6 +126,7 @@ impl fmt::Display for Summary {
             self.broken(FailureKind::Panic)
         )?;
         let seeds: Vec<_> = self.failures.iter().map(|(seed, _)| seed).collect();
-        write!(f, "failing seeds     {seeds:?}")
+        writeln!(f, "failing seeds     {seeds:?}")?;
+        write!(f, "undecided seeds   {:?}", self.undecided)
     }
 }

@@ -92,10 +92,11 @@ impl Launch {
         command
     }
 
-    /// Starts it and waits until it is ready.
+    /// Starts it and waits until it is ready and has said so.
     pub fn start(&self) -> Server {
         let mut server = self.start_unready();
         server.wait_until_ready(START_LIMIT);
+        server.until_said("  Credentials");
         server
     }
 
@@ -170,6 +171,16 @@ impl Server {
                 return elapsed;
             }
             assert!(elapsed < limit, "not ready after {limit:?}:\n{}", self.log());
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Waits for a line with this text: what a server prints reaches the log later than what it
+    /// does shows elsewhere.
+    pub fn until_said(&self, text: &str) {
+        let asked = Instant::now();
+        while !self.log().contains(text) {
+            assert!(asked.elapsed() < START_LIMIT, "{text:?} is not in:\n{}", self.log());
             thread::sleep(Duration::from_millis(5));
         }
     }

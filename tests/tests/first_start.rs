@@ -38,6 +38,7 @@ fn a_first_start_is_quick_small_and_tells_the_next_step() {
         assert_eq!(mode & 0o777, 0o600, "{}", secret.display());
     }
 
+    server.until_said("eval ");
     let log = server.log();
     for shown in [server.endpoint(), format!("http://{}", server.management)] {
         assert!(log.contains(&shown), "{shown} is not in:\n{log}");

@@ -7,18 +7,31 @@
 //! none is left, the store has broken its word.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow::{self, Break, Continue};
 
 use super::machine::{Machine, OpId, mix};
 
-/// Configurations above which a history has become too vague to be useful: a defect of the
-/// workload.
+/// Configurations above which a history has become too vague to be judged.
 const CONFIGURATIONS_MAX: usize = 50_000;
 
-/// A reply that no order of operations explains.
+/// Why a history goes no further.
 #[derive(Clone, Debug)]
-pub(crate) struct Violation {
-    /// What was asked and answered, and why that cannot be.
-    pub(crate) text: String,
+pub(crate) enum Violation {
+    /// A reply that no order of operations explains: what was asked and answered, and why that
+    /// cannot be.
+    Wrong(String),
+    /// The replies leave more possibilities open than can be followed: no verdict.
+    Undecided(String),
+}
+
+impl Violation {
+    /// Names the history that it ends.
+    pub(crate) fn of(self, history: &str) -> Self {
+        match self {
+            Self::Wrong(text) => Self::Wrong(format!("{history}: {text}")),
+            Self::Undecided(text) => Self::Undecided(format!("{history}: {text}")),
+        }
+    }
 }
 
 /// One possibility.
@@ -74,35 +87,39 @@ impl<M: Machine> History<M> {
         let relevant = self.relevant(&action);
         let mut fitting = Configurations::new();
         let mut reasons = Vec::new();
-        for configuration in self.configurations.values() {
+        let followed = self.configurations.values().try_for_each(|configuration| {
             let mut judge = |mut configuration: Configuration<M>, outcome: &M::Outcome| {
-                let fits = M::check(&mut configuration.state, id, &action, outcome, reply);
-                match fits {
+                match M::check(&mut configuration.state, id, &action, outcome, reply) {
                     Ok(()) => add(&mut fitting, configuration),
                     Err(reason) if reasons.len() < 8 => reasons.push(reason),
                     Err(_) => {}
                 }
+                if fitting.len() > CONFIGURATIONS_MAX { Break(()) } else { Continue(()) }
             };
-            if let Some(outcome) = configuration.done.get(&id) {
-                let mut answered = |before: &Configuration<M>| {
-                    let mut after = before.clone();
-                    after.done.remove(&id);
-                    judge(after, outcome);
-                };
-                if M::reply_matters(&action) {
-                    self.in_every_order(configuration, &relevant, &mut answered);
-                } else {
-                    answered(configuration);
-                }
-                continue;
+            let Some(outcome) = configuration.done.get(&id) else {
+                return self.in_every_order(configuration, &relevant, &mut |before| {
+                    M::step(&before.state, id, &action).into_iter().try_for_each(
+                        |(state, outcome)| {
+                            judge(Configuration { state, done: before.done.clone() }, &outcome)
+                        },
+                    )
+                });
+            };
+            let mut answered = |before: &Configuration<M>| {
+                let mut after = before.clone();
+                after.done.remove(&id);
+                judge(after, outcome)
+            };
+            if M::reply_matters(&action) {
+                self.in_every_order(configuration, &relevant, &mut answered)
+            } else {
+                answered(configuration)
             }
-            self.in_every_order(configuration, &relevant, &mut |before| {
-                for (state, outcome) in M::step(&before.state, id, &action) {
-                    judge(Configuration { state, done: before.done.clone() }, &outcome);
-                }
-            });
+        });
+        if followed.is_break() {
+            let text = format!("{action:?} leaves over {CONFIGURATIONS_MAX} possibilities");
+            return Err(Violation::Undecided(text));
         }
-        assert!(fitting.len() < CONFIGURATIONS_MAX, "the workload leaves too much open");
         if fitting.is_empty() {
             reasons.dedup();
             let pending: Vec<_> = self.pending.values().collect();
@@ -110,7 +127,7 @@ impl<M: Machine> History<M> {
                 "{action:?} was answered {reply:?}; {}; unanswered then: {pending:?}",
                 reasons.join(" | or: ")
             );
-            return Err(Violation { text });
+            return Err(Violation::Wrong(text));
         }
         self.configurations = fitting;
         Ok(())
@@ -122,7 +139,7 @@ impl<M: Machine> History<M> {
         self.configurations.retain(|_, configuration| !configuration.done.contains_key(&id));
         if self.configurations.is_empty() {
             let text = format!("{action:?} was refused, but others saw what it did");
-            return Err(Violation { text });
+            return Err(Violation::Wrong(text));
         }
         Ok(())
     }
@@ -183,21 +200,23 @@ impl<M: Machine> History<M> {
         found
     }
 
-    /// Lets every sequence of some operations take effect, the empty one included.
+    /// Lets every sequence of some operations take effect, the empty one included, until the
+    /// visitor has seen enough.
     fn in_every_order(
         &self,
         configuration: &Configuration<M>,
         operations: &[OpId],
-        visit: &mut dyn FnMut(&Configuration<M>),
-    ) {
-        visit(configuration);
+        visit: &mut dyn FnMut(&Configuration<M>) -> ControlFlow<()>,
+    ) -> ControlFlow<()> {
+        visit(configuration)?;
         for id in operations.iter().filter(|id| !configuration.done.contains_key(id)) {
             for (state, outcome) in M::step(&configuration.state, *id, &self.pending[id]) {
                 let mut next = Configuration { state, done: configuration.done.clone() };
                 next.done.insert(*id, outcome);
-                self.in_every_order(&next, operations, visit);
+                self.in_every_order(&next, operations, visit)?;
             }
         }
+        Continue(())
     }
 }
 

@@ -43,7 +43,7 @@ pub(crate) struct Session {
     pub(crate) may_fail: bool,
     /// The disk is small enough to fill.
     pub(crate) may_fill: bool,
-    /// The first answer that cannot be.
+    /// Why the run ends: the first answer that cannot be, or cannot be judged.
     pub(crate) violation: Option<Violation>,
 }
 
@@ -126,7 +126,7 @@ impl Session {
             Answer::Unknown(_) | Answer::Wrong(_) => Ok(()),
         };
         if let Err(violation) = judged {
-            self.violated(format!("bucket {name}, operation {id}: {}", violation.text));
+            self.end_with(violation.of(&format!("bucket {name}, operation {id}")));
         }
     }
 
@@ -143,7 +143,7 @@ impl Session {
             Answer::Unknown(_) | Answer::Wrong(_) => Ok(()),
         };
         if let Err(violation) = judged {
-            self.violated(format!("document {name:?}, operation {id}: {}", violation.text));
+            self.end_with(violation.of(&format!("document {name:?}, operation {id}")));
         }
     }
 
@@ -160,10 +160,14 @@ impl Session {
         }
     }
 
-    /// Remembers the first violation and ends the run.
+    /// Remembers what cannot be, unless something was remembered before, and ends the run.
     pub(crate) fn violated(&mut self, text: String) {
+        self.end_with(Violation::Wrong(text));
+    }
+
+    fn end_with(&mut self, violation: Violation) {
         self.stopping = true;
-        self.violation.get_or_insert(Violation { text });
+        self.violation.get_or_insert(violation);
     }
 
     /// The process has ended.
