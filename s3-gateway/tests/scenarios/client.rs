@@ -199,14 +199,19 @@ impl Draft {
     }
 
     /// Signed in the query, valid for so many seconds.
-    pub(super) fn presigned(mut self, seconds: u32) -> Self {
+    pub(super) fn presigned(self, seconds: u32) -> Self {
+        self.presigned_for(&seconds.to_string())
+    }
+
+    /// Signed in the query, with whatever is said to be its life.
+    pub(super) fn presigned_for(mut self, seconds: &str) -> Self {
         let scope = Scope::new(&self.client);
         let credential = format!("{}/{}", self.client.access_key, scope.text);
         for (name, value) in [
             ("X-Amz-Algorithm", "AWS4-HMAC-SHA256"),
             ("X-Amz-Credential", &credential),
             ("X-Amz-Date", &scope.time),
-            ("X-Amz-Expires", &seconds.to_string()),
+            ("X-Amz-Expires", seconds),
             ("X-Amz-SignedHeaders", "host"),
         ] {
             self = self.query(name, value);
