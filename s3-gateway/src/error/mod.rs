@@ -271,9 +271,10 @@ impl From<ObjectError> for Failure {
             ObjectError::NoSuchBucket(name) => BucketError::NotFound(name).into(),
             ObjectError::NoSuchKey { delete_marker } => {
                 let failure = Self::new(Code::NoSuchKey, "The specified key does not exist.");
+                // "If false, this response header does not appear in the response": GetObject.
                 match delete_marker {
                     Some(version) => failure.delete_marker(version),
-                    None => failure.header(DELETE_MARKER, HeaderValue::from_static("false")),
+                    None => failure,
                 }
             }
             ObjectError::NoSuchVersion(version) => {

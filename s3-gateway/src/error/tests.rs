@@ -62,6 +62,8 @@ fn delete_markers_are_named_in_headers() {
     let hidden = Failure::from(ObjectError::NoSuchKey { delete_marker: Some(version) });
     assert_eq!(headers(&hidden)[DELETE_MARKER], "true");
     assert_eq!(headers(&hidden)[VERSION_ID], version.to_string());
+    let missing = Failure::from(ObjectError::NoSuchKey { delete_marker: None });
+    assert!(missing.headers.is_none());
     let modified = Timestamp::from_millis(0);
     let named = Failure::from(ObjectError::IsDeleteMarker { version, modified });
     assert_eq!(headers(&named)[ALLOW], "DELETE");

@@ -48,6 +48,7 @@ async fn an_object_comes_back_as_it_went() {
     let gone = stand.main.get("/photos/a.txt").send().await;
     assert_eq!(gone.error(), (404, "NoSuchKey"));
     assert_eq!(gone.element("Key"), Some("a.txt"));
+    assert_eq!(gone.header("x-amz-delete-marker"), "", "only where there is one");
     assert_eq!(stand.main.head("/photos/a.txt").send().await.status, 404);
     assert_eq!(stand.main.delete("/photos/a.txt").send().await.status, 204, "nothing to delete");
 }
