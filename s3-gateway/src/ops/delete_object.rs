@@ -21,6 +21,7 @@ pub(crate) async fn delete_object(
     let key = ObjectKey::parse(input.key)?;
     let version = convert::version_of(input.version_id.as_deref())?;
     let bucket = api.bucket(&input.bucket)?;
+    let names_tag = input.if_match.is_some();
     let delete = DeleteObject {
         bucket: bucket.name.clone(),
         key: key.clone(),
@@ -39,8 +40,13 @@ pub(crate) async fn delete_object(
     };
     let delete = asked.of_object(action, &bucket, &key, delete)?;
     let done = match api.store.delete_object(delete).await {
-        // What is not there needs no deleting, whatever it would have had to match.
-        Err(ObjectError::NothingToMatch) => DeleteDone { version: None, delete_marker: false },
+        // A size or a time asks nothing of what is not there: "if the object doesn't exist, the
+        // operation returns a 204" (DeleteObject). A tag does: 404 NoSuchKey, also below a delete
+        // marker, where the user guide says 412 (measured: localstack/localstack#13894,
+        // ministackorg/ministack#1475).
+        Err(ObjectError::NothingToMatch) if !names_tag => {
+            DeleteDone { version: None, delete_marker: false }
+        }
         done => done?,
     };
     let mut headers = HeaderMap::new();

@@ -77,6 +77,7 @@ async fn delete_one(
     let key = ObjectKey::parse(object.key)?;
     let version = object.version_id.filter(|version| !version.is_empty());
     let version = parse_version(version.as_deref())?;
+    let names_tag = object.e_tag.is_some();
     let delete = DeleteObject {
         bucket: bucket.name.clone(),
         key: key.clone(),
@@ -94,8 +95,10 @@ async fn delete_one(
     };
     let delete = asked.of_object(action, bucket, &key, delete)?;
     match api.store.delete_object(delete).await {
-        // What is not there needs no deleting, whatever it would have had to match.
-        Err(ObjectError::NothingToMatch) => Ok(DeleteDone { version: None, delete_marker: false }),
+        // As for one key: only a tag asks something of what is not there.
+        Err(ObjectError::NothingToMatch) if !names_tag => {
+            Ok(DeleteDone { version: None, delete_marker: false })
+        }
         done => Ok(done?),
     }
 }

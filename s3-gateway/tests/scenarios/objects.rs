@@ -231,7 +231,11 @@ async fn conditions_of_writes_are_decided_before_anything_is_stored() {
     let delete = |tag: &str| stand.main.delete("/photos/w").header("if-match", tag).send();
     assert_eq!(delete("\"x\"").await.error(), (412, "PreconditionFailed"));
     assert_eq!(delete("*").await.status, 204);
-    assert_eq!(delete("\"x\"").await.status, 204, "nothing to delete");
+    for tag in ["\"x\"", "*"] {
+        assert_eq!(delete(tag).await.error(), (404, "NoSuchKey"), "{tag}: nothing can match");
+    }
+    let sized = stand.main.delete("/photos/w").header("x-amz-if-match-size", "1").send().await;
+    assert_eq!(sized.status, 204, "a size asks nothing of what is not there");
 }
 
 #[tokio::test]

@@ -59,6 +59,24 @@ async fn versions_and_delete_markers_are_found_by_id() {
     assert_eq!(hidden.error(), (404, "NoSuchKey"));
     assert_eq!(hidden.header("x-amz-delete-marker"), "true");
     assert_eq!(hidden.header("x-amz-version-id"), marker);
+    let (past, tag) = ("Sat, 01 Jan 2000 00:00:00 GMT", second.header("etag"));
+    for (name, value) in [
+        ("if-none-match", "*"),
+        ("if-none-match", tag),
+        ("if-match", tag),
+        ("if-modified-since", past),
+        ("if-unmodified-since", past),
+    ] {
+        let read = stand.main.get("/photos/v").header(name, value).send().await;
+        assert_eq!(read.error(), (404, "NoSuchKey"), "{name}: there is nothing to compare");
+        assert_eq!(read.header("x-amz-delete-marker"), "true", "{name}");
+        let read = stand.main.get("/photos/v").query("versionId", marker).header(name, value);
+        assert_eq!(read.send().await.error(), (405, "MethodNotAllowed"), "{name}");
+    }
+    let put = stand.main.put("/photos/v").header("if-match", tag).body("three").send().await;
+    assert_eq!(put.error(), (404, "NoSuchKey"), "a delete marker is no object");
+    let again = stand.main.delete("/photos/v").header("if-match", tag).send().await;
+    assert_eq!(again.error(), (404, "NoSuchKey"), "nor does a delete look below it");
     let named = get(marker).await;
     assert_eq!(named.error(), (405, "MethodNotAllowed"));
     assert_eq!((named.header("allow"), named.header("x-amz-delete-marker")), ("DELETE", "true"));
@@ -146,6 +164,22 @@ async fn many_keys_are_deleted_at_once() {
     let quiet =
         delete_many(&stand.main, delete_body(&[("a", None), ("x", Some("bad"))], true)).await;
     assert_eq!(quiet.elements("Key"), ["x"]);
+}
+
+#[tokio::test]
+async fn keys_deleted_at_once_may_name_the_tag_they_must_have() {
+    let stand = with_bucket().await;
+    let put = stand.main.put("/photos/a").body("1").send().await;
+    stand.main.put("/photos/b").body("2").send().await;
+    let tag = put.header("etag").trim_matches('"');
+    let object = |key: &str, what: &str| format!("<Object><Key>{key}</Key>{what}</Object>");
+    let tagged = |key: &str| object(key, &format!("<ETag>{tag}</ETag>"));
+    let objects = [tagged("a"), tagged("b"), tagged("never"), object("gone", "<Size>1</Size>")];
+    let body = format!("<Delete>{}</Delete>", objects.concat());
+    let done = delete_many(&stand.main, body.into()).await;
+    assert_eq!(done.status, 200, "{}", done.text());
+    assert_eq!(done.elements("Deleted"), ["<Key>a</Key>", "<Key>gone</Key>"]);
+    assert_eq!(done.elements("Code"), ["PreconditionFailed", "NoSuchKey"]);
 }
 
 #[tokio::test]
