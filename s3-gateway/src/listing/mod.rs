@@ -17,7 +17,8 @@ use crate::xml::{Document, escape_into};
 /// The most entries of a page.
 const PAGE_MAX: usize = 1_000;
 
-/// What S3 leaves as it is when a listing is asked for `encoding-type=url`.
+/// What S3 leaves as it is when a listing is asked for `encoding-type=url`. It writes a space as
+/// `+` (measured: brekkylab/backlot#178); here it is `%20`, which every client decodes.
 const KEPT: &AsciiSet =
     &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~').remove(b'/').remove(b'*');
 
@@ -33,7 +34,8 @@ pub(crate) fn page_size(asked: Option<i32>) -> Result<usize, Failure> {
     Ok(size.min(PAGE_MAX))
 }
 
-/// How names are written.
+/// How names are written: keys, prefixes, delimiters, markers and `StartAfter`; tokens, which are
+/// opaque, never ("Response elements" of `ListObjects`, `ListObjectsV2`, `ListObjectVersions`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Names {
     /// As they are, escaped for XML.

@@ -47,8 +47,9 @@ fn write(
     owner: &Owner,
 ) {
     document.plain("Name", &view.bucket);
-    // Never percent-encoded in version 1: SDKs decode the other names here, but not this one.
-    document.text("Prefix", &view.prefix);
+    // Encoded like the others, although boto3 does not decode this one (boto/boto3#3534): it is on
+    // Amazon S3, and the SDK for Java decodes it (aws/aws-sdk-java#611).
+    names.write(document, "Prefix", &view.prefix);
     names.write(document, "Marker", view.after.as_deref().unwrap_or_default());
     if let Some(next) = &page.next {
         // Without a delimiter clients continue from the last key they saw, which is the next

@@ -114,8 +114,12 @@ async fn names_survive_listings() {
     assert_eq!(url.element("EncodingType"), Some("url"));
     assert_eq!(url.element("Marker"), Some("%20"));
     let list = stand.main.get("/photos").query("encoding-type", "url").query("prefix", "e f");
-    assert_eq!(list.clone().send().await.element("Prefix"), Some("e f"), "as SDKs expect it");
-    let second = list.query("list-type", "2").send().await;
+    assert_eq!(list.clone().send().await.element("Prefix"), Some("e%20f"));
+    let second = list.clone().query("list-type", "2").query("start-after", "a b").send().await;
     assert_eq!(second.element("Prefix"), Some("e%20f"));
+    assert_eq!(second.element("StartAfter"), Some("a%20b"));
+    let versions = list.query("versions", "").query("key-marker", "a b").send().await;
+    assert_eq!(versions.element("Prefix"), Some("e%20f"));
+    assert_eq!(versions.element("KeyMarker"), Some("a%20b"));
     assert_eq!(url.element("Delimiter"), Some("/"));
 }
