@@ -26,9 +26,11 @@ pub(crate) async fn list_objects_v2(
     let input = request.input;
     let fetch_owner = input.fetch_owner == Some(true);
     let bucket = api.bucket(&input.bucket)?;
-    // A token tells where to go on, whatever start-after said for the first page.
+    // A token tells where to go on, whatever start-after said for the first page. An empty one is
+    // a wrong one, as on Amazon S3 (minio/minio#5931, brekkylab/backlot#205): taken for none, it
+    // would begin a listing anew that somebody believes to go on.
     let after = match input.continuation_token.as_deref() {
-        None | Some("") => listing::non_empty(input.start_after.clone()),
+        None => listing::non_empty(input.start_after.clone()),
         Some(token) => Some(listing::decode_token(token)?),
     };
     let view = View {
