@@ -56,6 +56,8 @@ pub(super) struct Draft {
     id: Option<RequestId>,
     /// Changes the body on its way, after it was signed.
     pub(super) tamper: Option<fn(Vec<u8>) -> Vec<u8>>,
+    /// Changes the headers on their way, after they were signed.
+    change: Option<fn(&mut HeaderMap)>,
 }
 
 /// An answer, read to its end.
@@ -130,6 +132,7 @@ impl Client {
             announced: None,
             id: None,
             tamper: None,
+            change: None,
         }
     }
 
@@ -178,6 +181,11 @@ impl Draft {
 
     pub(super) fn tampered(mut self, tamper: fn(Vec<u8>) -> Vec<u8>) -> Self {
         self.tamper = Some(tamper);
+        self
+    }
+
+    pub(super) fn changed(mut self, change: fn(&mut HeaderMap)) -> Self {
+        self.change = Some(change);
         self
     }
 
@@ -292,6 +300,9 @@ impl Draft {
             request = request.header(name, value.as_bytes());
         }
         let mut request = request.body(()).expect("valid");
+        if let Some(change) = self.change {
+            change(request.headers_mut());
+        }
         if let Some(id) = self.id {
             request.extensions_mut().insert(id);
         }

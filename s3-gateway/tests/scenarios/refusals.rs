@@ -29,6 +29,20 @@ async fn signatures_are_checked() {
         skewed.ahead = ahead / 2;
         assert_eq!(skewed.get("/photos").send().await.status, 200, "{ahead}");
     }
+    let dated = |change: fn(&mut hyper::HeaderMap)| main.get("/photos").changed(change).send();
+    let undated = dated(|headers| {
+        headers.remove("x-amz-date");
+    });
+    assert_eq!(undated.await.error(), (403, "AccessDenied"));
+    let twice = dated(|headers| {
+        let date = headers["x-amz-date"].clone();
+        headers.append("x-amz-date", date);
+    });
+    assert_eq!(twice.await.error(), (403, "AccessDenied"));
+    let garbled = dated(|headers| {
+        headers.insert("x-amz-date", "20170509T154625+01".parse().expect("valid"));
+    });
+    assert_eq!(garbled.await.error(), (403, "AccessDenied"));
     let token = main.get("/photos").header("x-amz-security-token", "t").send().await;
     assert_eq!(token.error(), (400, "InvalidToken"));
 }
