@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use bytes::Bytes;
 use coffer_access::Access;
 use coffer_types::{RequestId, telemetry};
-use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderMap, HeaderValue};
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, TRANSFER_ENCODING};
 use hyper::{Method, Request, Response};
 use s3s::config::{S3Config, StaticConfigProvider};
 use s3s::service::{S3Service, S3ServiceBuilder};
@@ -249,6 +249,16 @@ fn admit(method: &Method, headers: &HeaderMap) -> Result<(), Failure> {
             Code::AccessDenied,
             "AWS authentication requires a valid x-amz-date header, once.",
         ));
+    }
+    // S3 names the header (Automattic/knox#43, aws/aws-sdk-js-v3#3403); the library would ask for a
+    // length, which HTTP forbids beside it.
+    if headers.contains_key(TRANSFER_ENCODING) && !ToldLength::of(headers).0 {
+        return Err(Failure::new(
+            Code::NotImplemented,
+            "A body whose length is not told before is not implemented: send Content-Length, or \
+             x-amz-decoded-content-length with aws-chunked.",
+        )
+        .element("Header", "Transfer-Encoding"));
     }
     let form = |value: &HeaderValue| {
         let prefix = value.as_bytes().get(..19);

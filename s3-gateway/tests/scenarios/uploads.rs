@@ -209,6 +209,27 @@ async fn a_shorter_body_than_announced_is_incomplete() {
 }
 
 #[tokio::test]
+async fn the_length_of_a_body_is_told_before_it() {
+    let stand = with_bucket().await;
+    let put = |way: Payload| stand.main.put("/photos/l").body("body").payload(way);
+    let untold = put(Payload::Unsigned).changed(|headers| {
+        headers.remove("content-length");
+    });
+    assert_eq!(untold.send().await.error(), (411, "MissingContentLength"));
+    let in_http_chunks = |headers: &mut hyper::HeaderMap| {
+        headers.remove("content-length");
+        headers.insert("transfer-encoding", "chunked".parse().expect("valid"));
+    };
+    let told = put(Payload::Unsigned).changed(in_http_chunks).send().await;
+    assert_eq!(told.error(), (501, "NotImplemented"));
+    assert_eq!(told.element("Header"), Some("Transfer-Encoding"));
+    assert_eq!(stand.main.get("/photos/l").send().await.error(), (404, "NoSuchKey"));
+    let crc32 = base64(&Crc32::checksum(b"body"));
+    let twice = put(Payload::Trailer(8_192, "x-amz-checksum-crc32", crc32));
+    assert_eq!(twice.changed(in_http_chunks).send().await.status, 200, "the length is told");
+}
+
+#[tokio::test]
 async fn user_metadata_is_limited_and_survives() {
     let stand = with_bucket().await;
     let put = stand.main.put("/photos/m").header("x-amz-meta-a", &"x".repeat(2_048)).send().await;
