@@ -135,6 +135,10 @@ fn parse_md5(value: &HeaderValue) -> Result<[u8; 16], Failure> {
     })
 }
 
+/// What is no checksum is `InvalidRequest`, in a header as in a trailer (measured:
+/// versity/versitygw#1692); one that parses and is wrong is `BadDigest` once the body was read
+/// (versity/versitygw#1173). `Content-MD5` has a code of its own for the first, `InvalidDigest`
+/// ("Error responses" of the S3 API reference).
 fn parse_value(
     algorithm: ChecksumAlgorithm,
     name: &str,

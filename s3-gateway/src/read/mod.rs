@@ -157,7 +157,8 @@ fn tags(headers: &HeaderMap, name: &HeaderName, comparison: Comparison) -> Optio
     (!all.is_empty()).then(|| range::parse_tags(&all, comparison))
 }
 
-/// An object put in one piece has one part.
+/// An object put in one piece has one part, which is answered like a range of all of its bytes
+/// (measured: versity/versitygw#2074, getmoto/moto#7850); there is no second one.
 fn first_part(part: &str, range: Option<ByteRange>) -> Result<bool, Failure> {
     match (part.parse::<u32>(), range) {
         (Ok(1..=10_000), Some(_)) => Err(Failure::new(
