@@ -34,6 +34,24 @@ fn a_request_must_be_signed_by_somebody_known_and_rightly() {
 }
 
 #[test]
+fn a_request_must_say_when_it_was_signed_and_only_once() {
+    let battery = Battery::new();
+    let head = battery.server.signer().head(&Request::new("GET", "/bucket"));
+    let head = String::from_utf8(head).expect("ASCII");
+    let (before, rest) = head.split_once("x-amz-date: ").expect("a date");
+    let (date, behind) = rest.split_once("\r\n").expect("a line");
+    for dates in [
+        String::new(),
+        format!("x-amz-date: {date}\r\nx-amz-date: {date}\r\n"),
+        "x-amz-date: 20170509T154625+01\r\n".to_owned(),
+    ] {
+        let answer = battery.send_raw(format!("{before}{dates}{behind}").as_bytes());
+        refused(&answer.expect("an answer"), 403, "AccessDenied");
+    }
+    battery.survived();
+}
+
+#[test]
 fn an_unsigned_or_half_signed_request_is_refused() {
     let battery = Battery::new();
     let host = battery.server.s3;

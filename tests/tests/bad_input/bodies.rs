@@ -56,6 +56,9 @@ fn a_length_must_be_told_and_be_possible() {
     let unlimited = Request::new("PUT", "/bucket/key");
     let answer = battery.send(&unlimited, b"");
     refused(&answer, 411, "MissingContentLength");
+    let in_http_chunks = Request::new("PUT", "/bucket/key").header("transfer-encoding", "chunked");
+    let answer = battery.send(&in_http_chunks, b"4\r\nbody\r\n0\r\n\r\n");
+    refused(&answer, 501, "NotImplemented");
     let six_gib = put(6 << 30);
     let mut connection = battery.server.connect();
     connection.send(&battery.server.signer().head(&six_gib)).expect("sent");
