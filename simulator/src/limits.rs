@@ -18,6 +18,7 @@ pub(crate) fn draw(rng: &mut Rng) -> Limits {
         pool_target: 1 + rng.index(3),
         small_max: SMALL_MAX,
         fragment_max: *rng.pick(&[4 << 10, 16 << 10]),
+        md5_apart_min: SMALL_MAX,
         write_back: *rng.pick(&[4 << 10, 16 << 10, 8 << 20]),
         log_batch_max: 32 << 10,
         queue_bytes: 256 << 10,

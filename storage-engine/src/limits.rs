@@ -22,6 +22,8 @@ pub struct Limits {
     pub small_max: usize,
     /// The most payload bytes of one fragment.
     pub fragment_max: usize,
+    /// Bytes from which on an MD5 is computed beside those of other uploads.
+    pub md5_apart_min: usize,
     /// Written bytes of a bulk segment after which a helper flushes early, so that the last flush
     /// of a large upload has little left to do.
     pub write_back: u64,
@@ -68,6 +70,7 @@ impl Limits {
             pool_target: 3,
             small_max: BLOCK_LEN,
             fragment_max: 1 << 20,
+            md5_apart_min: 128 << 10,
             write_back: 8 << 20,
             log_batch_max: 2 << 20,
             queue_bytes: 32 << 20,

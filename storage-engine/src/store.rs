@@ -15,6 +15,7 @@ use crate::limits::Limits;
 use crate::metadata::MetadataError;
 use crate::metadata::command::{Command, Outcome};
 use crate::metadata::local_log::LocalLog;
+use crate::object::md5::Md5Pool;
 use crate::ports::{Drive, FileLock, MetadataLog, SmallShard, World, WriteClass};
 use crate::read_gate::ReadGate;
 
@@ -45,6 +46,7 @@ pub(crate) struct Shared {
     pub(crate) checkpoints: Arc<CheckpointState>,
     pub(crate) dump_book: DumpBook,
     pub(crate) read_gate: ReadGate,
+    pub(crate) md5_pool: Md5Pool,
     pub(crate) epoch: WriterEpoch,
     pub(crate) next_extent: AtomicU64,
     pub(crate) next_bucket: AtomicU64,
@@ -105,6 +107,10 @@ impl Store {
     /// The same, to keep.
     pub(crate) fn shared_log(&self) -> Arc<dyn MetadataLog> {
         Arc::clone(&self.shared.log)
+    }
+
+    pub(crate) fn md5_pool(&self) -> &Md5Pool {
+        &self.shared.md5_pool
     }
 
     pub(crate) fn read_gate(&self) -> &ReadGate {

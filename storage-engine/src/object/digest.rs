@@ -1,13 +1,19 @@
 //! Digests of a body, computed as its bytes pass.
 //!
-//! The MD5 is the entity tag. Checksums that the sender names are compared before anything is
+//! The MD5 is the entity tag; its pieces come later than those of the others, because they may be
+//! hashed beside those of other bodies. Checksums that the sender names are compared before anything is
 //! committed. The CRC64 of each 64 KiB block is what a read verifies.
 
+use bytes::Bytes;
 use coffer_types::{ChecksumAlgorithm, ChecksumValue};
 use crc_fast::CrcAlgorithm;
+use tokio::sync::oneshot;
 
 use super::ObjectError;
 use super::body::ExpectedDigests;
+use super::md5::Md5;
+use crate::metadata::MetadataError;
+use crate::store::Store;
 
 /// A checksum under way.
 #[allow(clippy::large_enum_variant)] // a few per upload; boxing would cost more
@@ -55,9 +61,16 @@ impl Running {
 
 /// All digests of one body.
 pub(super) struct Digests {
-    md5: md5_simd::Md5State,
+    md5: Md5Place,
     running: Vec<Running>,
     len: u64,
+}
+
+/// Where the MD5 of a body is.
+enum Md5Place {
+    Here(Md5),
+    /// With the pool, until it has taken the pieces that went there.
+    Away(oneshot::Receiver<Md5>),
 }
 
 /// Digests of a whole body that are what its sender said.
@@ -71,7 +84,7 @@ impl Digests {
         algorithms.sort_unstable();
         algorithms.dedup();
         let running = algorithms.into_iter().map(Running::new).collect();
-        Self { md5: md5_simd::Md5State::new(), running, len: 0 }
+        Self { md5: Md5Place::Here(Md5::new()), running, len: 0 }
     }
 
     /// Bytes seen.
@@ -79,17 +92,48 @@ impl Digests {
         self.len
     }
 
+    /// Takes bytes into all digests but the MD5.
     pub(super) fn update(&mut self, bytes: &[u8]) {
-        self.md5.update(bytes);
         for running in &mut self.running {
             running.update(bytes);
         }
         self.len += bytes.len() as u64;
     }
 
+    /// Takes pieces into the MD5: here if they are few, in the pool if they are many. The call
+    /// waits for earlier pieces alone.
+    pub(super) async fn update_md5(
+        &mut self,
+        store: &Store,
+        pieces: &[Bytes],
+    ) -> Result<(), MetadataError> {
+        let len: usize = pieces.iter().map(Bytes::len).sum();
+        let mut md5 = self.md5_here().await?;
+        self.md5 = if len < store.limits().md5_apart_min {
+            for piece in pieces {
+                md5.update(piece);
+            }
+            Md5Place::Here(md5)
+        } else {
+            Md5Place::Away(store.md5_pool().hash(md5, pieces.to_vec()))
+        };
+        Ok(())
+    }
+
+    /// Takes the MD5 out, wherever it is.
+    async fn md5_here(&mut self) -> Result<Md5, MetadataError> {
+        match std::mem::replace(&mut self.md5, Md5Place::Here(Md5::new())) {
+            Md5Place::Here(md5) => Ok(md5),
+            Md5Place::Away(hashed) => hashed.await.map_err(|_| MetadataError::Unavailable),
+        }
+    }
+
     /// Compares with what the sender named.
-    pub(super) fn verify(self, expected: &ExpectedDigests) -> Result<Verified, ObjectError> {
-        let md5 = self.md5.finalize();
+    pub(super) async fn verify(
+        mut self,
+        expected: &ExpectedDigests,
+    ) -> Result<Verified, ObjectError> {
+        let md5 = self.md5_here().await?.finish();
         if expected.md5.is_some_and(|expected| expected != md5) {
             return Err(ObjectError::Md5Mismatch);
         }
@@ -108,6 +152,18 @@ impl Digests {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::drive::testing::TestRuntime;
+
+    fn digests(algorithm: ChecksumAlgorithm, pieces: [&'static [u8]; 2]) -> Digests {
+        let mut digests = Digests::new(vec![algorithm]);
+        for piece in pieces {
+            digests.update(piece);
+            if let Md5Place::Here(md5) = &mut digests.md5 {
+                md5.update(piece);
+            }
+        }
+        digests
+    }
 
     /// The check values of the algorithms' catalogues, for the text "123456789".
     #[test]
@@ -118,10 +174,8 @@ mod tests {
             (ChecksumAlgorithm::Crc64Nvme, &[0xae, 0x8b, 0x14, 0x86, 0x0a, 0x79, 0x98, 0x88]),
         ];
         for (algorithm, answer) in cases {
-            let mut digests = Digests::new(vec![algorithm]);
-            digests.update(b"1234");
-            digests.update(b"56789");
-            let verified = digests.verify(&ExpectedDigests::default());
+            let digests = digests(algorithm, [b"1234", b"56789"]);
+            let verified = TestRuntime::default().run(digests.verify(&ExpectedDigests::default()));
             let verified = verified.unwrap_or_else(|error| panic!("{error}"));
             assert_eq!(verified.checksums[0].as_bytes(), answer, "{algorithm:?}");
             assert_eq!(verified.md5[..4], [0x25, 0xf9, 0xe7, 0x94]);
@@ -131,9 +185,9 @@ mod tests {
     #[test]
     fn a_wrong_claim_is_named() {
         let claim = |md5, checksums| {
-            let mut digests = Digests::new(vec![ChecksumAlgorithm::Sha256]);
-            digests.update(b"x");
-            digests.verify(&ExpectedDigests { md5, checksums }).err()
+            let digests = digests(ChecksumAlgorithm::Sha256, [b"x", b""]);
+            let expected = ExpectedDigests { md5, checksums };
+            TestRuntime::default().run(digests.verify(&expected)).err()
         };
         assert!(matches!(claim(Some([0; 16]), Vec::new()), Some(ObjectError::Md5Mismatch)));
         let wrong = ChecksumValue::new(ChecksumAlgorithm::Sha256, &[0; 32]).expect("32 bytes");

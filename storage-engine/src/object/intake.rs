@@ -1,8 +1,8 @@
 //! Taking in a body: digests are computed as it passes, small ones stay in memory for their
 //! command's batch, large ones go to bulk segments fragment by fragment.
 //!
-//! In memory are at most one fragment that fills and the fragments that the drive's bounded queue
-//! holds. Nothing is committed here. What was written for a body that failed is forgotten at once.
+//! In memory are at most one fragment that fills, one whose MD5 is computed, and the fragments that
+//! the drive's bounded queue holds. Nothing is committed here. What was written for a body that failed is forgotten at once.
 
 use std::pin::Pin;
 
@@ -135,6 +135,7 @@ impl<'s> Intake<'s> {
             let crc = Digest::new(CrcAlgorithm::Crc64Nvme);
             OpenExtent { id, lane, len: 0, fragments: 0, crc }
         });
+        self.digests.update_md5(self.store, &pieces.list).await?;
         let key = ShardKey { extent: extent.id, shard: 0, fragment: extent.fragments };
         for piece in &pieces.list {
             extent.crc.update(piece);
@@ -167,6 +168,7 @@ impl<'s> Intake<'s> {
         let mut small = None;
         if is_small && rest.len > 0 {
             let bytes = rest.join();
+            self.digests.update_md5(self.store, std::slice::from_ref(&bytes)).await?;
             let extent = self.store.next_extent_id();
             let crc64 = crate::format::crc64(&bytes);
             self.extents.push(new_extent(extent, bytes.len() as u64, crc64));
@@ -178,11 +180,11 @@ impl<'s> Intake<'s> {
         } else if rest.len > 0 {
             self.append(rest, true).await?;
         }
-        let verified = self.digests.verify(expected)?;
         if !self.receipts.is_empty() {
             let flushed = self.store.drive().flush(self.receipts).await;
             flushed.map_err(MetadataError::from)?;
         }
+        let verified = self.digests.verify(expected).await?;
         Ok(Taken { size, verified, extents: self.extents, small, written: self.written })
     }
 }

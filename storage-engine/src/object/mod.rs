@@ -7,6 +7,7 @@ pub(crate) mod find;
 pub mod get;
 mod intake;
 pub mod list;
+pub(crate) mod md5;
 pub mod put;
 
 use std::fmt;

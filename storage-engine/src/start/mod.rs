@@ -36,6 +36,7 @@ use crate::format::store_key::StoreKey;
 use crate::limits::Limits;
 use crate::metadata::local_log::{LocalLog, LogApplier, Machines};
 use crate::metadata::state_machine::{BatchEnd, StateMachines, Ticket};
+use crate::object::md5::Md5Pool;
 use crate::ports::World;
 use crate::read_gate::ReadGate;
 use crate::store::{Local, Shared, Store, all_groups};
@@ -217,6 +218,7 @@ fn serve(loaded: Loaded) -> Result<(Store, StartReport), OpenError> {
     });
     let store = Store::new(Shared {
         sealer: Sealer::new(drive.store_key.as_bytes()),
+        md5_pool: Md5Pool::new(Arc::clone(&world.runtime)),
         world,
         limits,
         indexes,
