@@ -130,7 +130,9 @@ impl Engine {
         Ok((Self { store }, report))
     }
 
-    /// Stops: no new calls, running ones finish, indexes are checkpointed, the lock is freed.
+    /// Stops: no new calls, what was proposed is answered, indexes are checkpointed, the lock is
+    /// freed. When this returns nothing of the engine touches a file any more, also after an error:
+    /// the drive can be opened again at once. An upload or a read that is still under way fails.
     pub async fn close(&self) -> Result<(), MetadataError> {
         crate::start::close(&self.store).await
     }

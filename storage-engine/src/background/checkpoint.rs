@@ -151,23 +151,6 @@ impl CheckpointState {
         }
     }
 
-    /// Whether one is being taken.
-    pub(crate) fn is_busy(&self) -> bool {
-        self.busy.load(Ordering::Acquire)
-    }
-
-    /// Waits until none is being taken.
-    pub(crate) async fn idle(&self) {
-        loop {
-            let mut taken = std::pin::pin!(self.taken.notified());
-            taken.as_mut().enable();
-            if !self.is_busy() {
-                return;
-            }
-            taken.await;
-        }
-    }
-
     fn fail(&self, error: &CheckpointError) {
         let text = chain(error);
         tracing::error!(error = text, "an index could not be checkpointed; no more writes");
