@@ -6,15 +6,27 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use coffer_types::{AccountId, BucketName, ExtentId, ObjectKey};
+use coffer_types::{
+    AccountId, BucketName, CommandId, ExtentId, GroupId, ObjectKey, RequestId, Timestamp,
+};
 use futures::StreamExt;
+use tokio::sync::oneshot;
 
 use super::{close, open};
 use crate::bucket::{self, CreateBucket};
+use crate::drive::log::{FlushedBatch, FlushedCommand, LogPlace};
 use crate::drive::shards::{Place, ShardKey};
 use crate::drive::testing::{ROOT, TestWorld, small_limits};
 use crate::engine::{EngineConfig, StoreKeySource};
+use crate::format::command_header::CommandHeader;
 use crate::limits::Limits;
+use crate::metadata::MetadataError;
+use crate::metadata::apply::LogPoint;
+use crate::metadata::command::{Command, Outcome};
+use crate::metadata::local_log;
+use crate::metadata::rows::{DocumentRow, Row};
+use crate::metadata::state_machine::{BatchEnd, Placed, Ticket};
+use crate::metadata::tables::document_key;
 use crate::object::body::{Body, BodyError, ExpectedDigests};
 use crate::object::delete::{self, DeleteObject};
 use crate::object::get::{self, GetObject};
@@ -157,4 +169,111 @@ fn nothing_runs_behind_a_close_whatever_it_interrupts() {
         }
         world.runtime.run(close(&again)).expect("it closes");
     }
+}
+
+fn document(name: &str) -> Command {
+    Command::PutDocument {
+        kind: "kind".to_owned(),
+        name: name.to_owned(),
+        expected_revision: None,
+        sealed: false,
+        bytes: Some(vec![7]),
+    }
+}
+
+fn propose(world: &TestWorld, store: &Store, name: &str) -> Result<Outcome, MetadataError> {
+    world.runtime.run(store.propose(GroupId::SYSTEM, document(name)))
+}
+
+fn has(store: &Store, name: &str) -> bool {
+    let key = document_key("kind", name);
+    store.view(GroupId::SYSTEM).get(DocumentRow::TABLE, &key).expect("reads").is_some()
+}
+
+/// Puts bytes that are no row where a document's row belongs, or takes them away.
+fn spoil(store: &Store, name: &str, spoilt: bool) {
+    let mut machines = local_log::lock(&store.local().log.machines);
+    let mut groups = machines.states.groups_mut();
+    let system = groups.find(|group| group.id == GroupId::SYSTEM).expect("there");
+    let mut transaction = system.writer.begin();
+    let key = document_key("kind", name);
+    if spoilt {
+        transaction.put(DocumentRow::TABLE, &key, &[0xff]);
+    } else {
+        transaction.remove(DocumentRow::TABLE, &key);
+    }
+    let position = transaction.position();
+    transaction.commit(position);
+}
+
+#[test]
+fn nothing_is_applied_behind_a_command_that_could_not_be() {
+    for clean in [false, true] {
+        let mut world = TestWorld::new();
+        let store = opened(&world);
+        propose(&world, &store, "before").expect("applied");
+        spoil(&store, "stuck", true);
+        let answer = propose(&world, &store, "stuck");
+        assert!(matches!(answer, Err(MetadataError::Row { .. })), "{answer:?}");
+        let answer = propose(&world, &store, "behind");
+        assert!(matches!(answer, Err(MetadataError::DriveFailed(_))), "{answer:?}");
+        // Marks are written, too.
+        world.runtime.run_for(Duration::from_secs(3));
+        spoil(&store, "stuck", false);
+        if clean {
+            world.runtime.run(close(&store)).expect("it closes");
+        } else {
+            drop(store);
+            world = world.after_kill();
+        }
+        // The next start finds the command where it was logged.
+        let again = opened(&world);
+        assert_eq!(["before", "stuck", "behind"].map(|it| has(&again, it)), [true, true, false]);
+        propose(&world, &again, "behind").expect("applied");
+    }
+}
+
+#[test]
+fn shards_that_cannot_be_found_stop_the_machines() {
+    let world = TestWorld::new();
+    let store = opened(&world);
+    propose(&world, &store, "before").expect("applied");
+    let shared = &store.local().log.machines;
+    let (reply, answer) = oneshot::channel();
+    let command = FlushedCommand {
+        group: GroupId::SYSTEM,
+        index: store.view(GroupId::SYSTEM).position().index + 1,
+        header: CommandHeader {
+            id: CommandId { epoch: store.epoch(), counter: 99 },
+            proposer_time: Timestamp::default(),
+            log_time: Timestamp::default(),
+            principal: None,
+            request: RequestId(0),
+        },
+        shard: None,
+        ticket: Ticket { command: document("lost"), reply },
+    };
+    let batch = FlushedBatch { term: 1, commands: vec![command], len: 0, end: LogPlace::default() };
+    let failed = || MetadataError::DriveFailed("no index".to_owned());
+    let applied = local_log::lock(shared).apply(&batch, |_| Err(failed()));
+    assert!(matches!(applied, Err(MetadataError::DriveFailed(_))), "{applied:?}");
+    drop((batch, answer));
+    let answer = propose(&world, &store, "behind");
+    assert!(matches!(answer, Err(MetadataError::DriveFailed(_))), "{answer:?}");
+    assert_eq!(["before", "lost", "behind"].map(|it| has(&store, it)), [true, false, false]);
+}
+
+#[test]
+fn a_command_of_an_unknown_group_stops_the_machines() {
+    let world = TestWorld::new();
+    let store = opened(&world);
+    let command = document("lost");
+    let point = LogPoint { group: GroupId(99), index: 1, time: Timestamp::default() };
+    let placed = [Placed { point, term: 1, command: &command }];
+    let mut machines = local_log::lock(&store.local().log.machines);
+    for _ in 0..2 {
+        let applied = machines.states.apply(&placed, BatchEnd::default());
+        assert!(matches!(applied, Err(MetadataError::NoGroup { group: 99 })), "{applied:?}");
+    }
+    assert!(machines.states.apply(&[], BatchEnd::default()).is_err(), "stopped for good");
 }
