@@ -15,7 +15,7 @@ use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
-use coffer_storage_engine::{Engine, EngineConfig, Limits, StoreKeySource, check};
+use coffer_storage_engine::{Engine, EngineConfig, Limits, Sizes, StoreKeySource, check};
 use tokio::sync::mpsc;
 
 use crate::disk::{Aim, Counts, DiskFaults, Fault, Fired};
@@ -385,8 +385,7 @@ impl Run {
         EngineConfig {
             drives: vec![PathBuf::from(DRIVE)],
             store_key: StoreKeySource::OnDrive,
-            limits: Some(self.limits.clone()),
-            segment_len: None,
+            sizes: Sizes::Given(self.limits.clone()),
             accept_loss: false,
         }
     }

@@ -33,7 +33,7 @@ use crate::drive::log::{LogSegments, OpenLog, StartedLog, Writer};
 use crate::drive::pool::SegmentPool;
 use crate::drive::shards::ShardIndex;
 use crate::encryption::Sealer;
-use crate::engine::{EngineConfig, OpenError, StartReport, StoreKeySource};
+use crate::engine::{EngineConfig, OpenError, Sizes, StartReport, StoreKeySource};
 use crate::format::store_key::StoreKey;
 use crate::limits::Limits;
 use crate::metadata::MetadataError;
@@ -115,20 +115,18 @@ pub(crate) fn load(load: Load) -> Result<Loaded, OpenError> {
             config.drives.len()
         )));
     };
-    let limits = limits(&world, &config, root)?;
-    let first_len = config.segment_len.unwrap_or(limits.segment_len);
-    let to_format = Limits { segment_len: first_len, ..limits.clone() };
+    let limits = limits(&world, &config.sizes, root)?;
     let given_key = match config.store_key {
         StoreKeySource::OnDrive => None,
         StoreKeySource::Given(bytes) => Some(StoreKey::new(Zeroizing::new(*bytes))),
     };
-    let open = OpenDrive { root, given_key, limits: &to_format };
-    let drive = open_drive(&world, &open, &mut |_| Ok(())).map_err(|error| refused(&error))?;
+    let open = OpenDrive { root, given_key, limits: &limits };
+    let drive = open_drive(&world, &open).map_err(|error| refused(&error))?;
     make_folders(&world, &drive.paths)?;
     let segment_len = drive.identity.segment_len;
-    let limits = match config.limits {
-        Some(given) => Limits { segment_len, ..given },
-        None => limits.with_segments_of(segment_len),
+    let limits = match config.sizes {
+        Sizes::Given(given) => Limits { segment_len, ..given },
+        Sizes::ByDrive { .. } => limits.with_segments_of(segment_len),
     };
     let index_check_max = if check_pages { u64::MAX } else { limits.index_check_max };
     let limits = Limits { index_check_max, ..limits };
@@ -161,16 +159,19 @@ pub(crate) fn load(load: Load) -> Result<Loaded, OpenError> {
     })
 }
 
-fn limits(world: &World, config: &EngineConfig, root: &Path) -> Result<Limits, OpenError> {
-    if let Some(limits) = &config.limits {
-        return Ok(limits.clone());
-    }
+/// Those by which a drive is formatted.
+fn limits(world: &World, sizes: &Sizes, root: &Path) -> Result<Limits, OpenError> {
+    let segment_len = match sizes {
+        Sizes::Given(limits) => return Ok(limits.clone()),
+        Sizes::ByDrive { segment_len } => *segment_len,
+    };
     let existing =
         root.ancestors().find(|folder| world.file_system.exists(folder).is_ok_and(|exists| exists));
     let space = world.file_system.space(existing.unwrap_or(root)).map_err(|error| {
         OpenError::Refused(format!("cannot look at {}: {error}", root.display()))
     })?;
-    Ok(Limits::for_drive(space.total))
+    let limits = Limits::for_drive(space.total);
+    Ok(Limits { segment_len: segment_len.unwrap_or(limits.segment_len), ..limits })
 }
 
 /// Indexes and dumps can be built anew, and so can the folders they lie in.

@@ -17,7 +17,7 @@ use crate::bucket::{self, CreateBucket};
 use crate::drive::log::{FlushedBatch, FlushedCommand, LogPlace};
 use crate::drive::shards::{Place, ShardKey};
 use crate::drive::testing::{ROOT, TestWorld, small_limits};
-use crate::engine::{EngineConfig, StoreKeySource};
+use crate::engine::{EngineConfig, Sizes, StoreKeySource};
 use crate::format::command_header::CommandHeader;
 use crate::limits::Limits;
 use crate::metadata::MetadataError;
@@ -71,16 +71,18 @@ fn content(number: u8) -> Bytes {
     vec![number; LEN].into()
 }
 
-/// A store on a world's drive.
-fn opened(world: &TestWorld) -> Store {
-    let config = EngineConfig {
+fn config() -> EngineConfig {
+    EngineConfig {
         drives: vec![PathBuf::from(ROOT)],
         store_key: StoreKeySource::OnDrive,
-        limits: Some(Limits { fragment_max: 8 << 10, ..small_limits() }),
-        segment_len: None,
+        sizes: Sizes::Given(Limits { fragment_max: 8 << 10, ..small_limits() }),
         accept_loss: false,
-    };
-    world.runtime.run(open(config, world.ports.clone())).expect("it opens").0
+    }
+}
+
+/// A store on a world's drive.
+fn opened(world: &TestWorld) -> Store {
+    world.runtime.run(open(config(), world.ports.clone())).expect("it opens").0
 }
 
 fn put(world: &TestWorld, store: &Store, number: u8) {
@@ -276,4 +278,18 @@ fn a_command_of_an_unknown_group_stops_the_machines() {
         assert!(matches!(applied, Err(MetadataError::NoGroup { group: 99 })), "{applied:?}");
     }
     assert!(machines.states.apply(&[], BatchEnd::default()).is_err(), "stopped for good");
+}
+
+#[test]
+fn a_rebuild_says_of_each_index_why() {
+    let world = TestWorld::new();
+    let store = opened(&world);
+    world.runtime.run(close(&store)).expect("it closes");
+    drop(store);
+    world.disk.remove(&PathBuf::from(ROOT).join("idx/group-1.redb"));
+    let rebuilt = world.runtime.run(crate::check::rebuild_index(config(), world.ports.clone()));
+    let rebuilt = rebuilt.expect("rebuilt");
+    let has = |start: &str| rebuilt.iter().any(|line| line.starts_with(start));
+    assert!(has("group-1: there is no index file; "), "{rebuilt:?}");
+    assert!(has("group-2: it was to be built anew; "), "{rebuilt:?}");
 }
