@@ -18,6 +18,7 @@ use crate::drive::log::{FlushedBatch, FlushedCommand, LogPlace};
 use crate::drive::shards::{Place, ShardKey};
 use crate::drive::testing::{ROOT, TestWorld, small_limits};
 use crate::engine::{EngineConfig, Sizes, StoreKeySource};
+use crate::format::block_checksums;
 use crate::format::command_header::CommandHeader;
 use crate::limits::Limits;
 use crate::metadata::MetadataError;
@@ -32,6 +33,7 @@ use crate::object::delete::{self, DeleteObject};
 use crate::object::get::{self, GetObject};
 use crate::object::put::{self, PutObject};
 use crate::object::{ReadCondition, WriteCondition};
+use crate::ports::SmallShard;
 use crate::store::Store;
 
 /// Objects of a test, each in one extent of a few fragments.
@@ -80,9 +82,12 @@ fn config() -> EngineConfig {
     }
 }
 
-/// A store on a world's drive.
+/// A store on a world's drive, whose indexes the log fits.
 fn opened(world: &TestWorld) -> Store {
-    world.runtime.run(open(config(), world.ports.clone())).expect("it opens").0
+    let opened = world.runtime.run(open(config(), world.ports.clone()));
+    let (store, report) = opened.expect("it opens");
+    assert!(report.rebuilt_indexes.is_empty(), "{:?}", report.rebuilt_indexes);
+    store
 }
 
 fn put(world: &TestWorld, store: &Store, number: u8) {
@@ -215,7 +220,12 @@ fn nothing_is_applied_behind_a_command_that_could_not_be() {
         let store = opened(&world);
         propose(&world, &store, "before").expect("applied");
         spoil(&store, "stuck", true);
-        let answer = propose(&world, &store, "stuck");
+        // With bytes beside it, which are found: the drive index knows the log up to there.
+        let bytes = content(1).slice(..100);
+        let checksums = block_checksums(&bytes);
+        let small = Some(SmallShard { extent: store.next_extent_id(), bytes, checksums });
+        let stuck = store.propose_with(GroupId::SYSTEM, document("stuck"), small);
+        let answer = world.runtime.run(stuck);
         assert!(matches!(answer, Err(MetadataError::Row { .. })), "{answer:?}");
         let answer = propose(&world, &store, "behind");
         assert!(matches!(answer, Err(MetadataError::DriveFailed(_))), "{answer:?}");
