@@ -9,7 +9,7 @@ use std::time::{Duration, Instant, SystemTime};
 use coffer_s3_gateway::{GatewayConfig, OperationName, S3Gateway};
 use coffer_storage_engine::drive::OsFileSystem;
 use coffer_storage_engine::ports::{BlockingTask, Runtime, Task, World};
-use coffer_storage_engine::{Engine, EngineConfig, Limits, StoreKeySource};
+use coffer_storage_engine::{Engine, EngineConfig, Limits, Sizes, StoreKeySource};
 use coffer_types::{Clock, Rand, Timestamp};
 use futures::future::{self, BoxFuture, FutureExt};
 use tempfile::TempDir;
@@ -25,8 +25,7 @@ async fn open() -> (Engine, TempDir) {
     let config = EngineConfig {
         drives: vec![folder.path().to_owned()],
         store_key: StoreKeySource::OnDrive,
-        limits: Some(limits),
-        segment_len: None,
+        sizes: Sizes::Given(limits),
         accept_loss: false,
     };
     let world = World {

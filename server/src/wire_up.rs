@@ -12,7 +12,7 @@ use coffer_access::{Access, KeyChange};
 use coffer_s3_gateway::{GatewayConfig, OperationName, S3Gateway};
 use coffer_storage_engine::drive::OsFileSystem;
 use coffer_storage_engine::ports::World;
-use coffer_storage_engine::{Engine, EngineConfig, StartReport, StoreKeySource};
+use coffer_storage_engine::{Engine, EngineConfig, Sizes, StartReport, StoreKeySource};
 use http_body_util::BodyExt;
 use hyper::{Request, Response};
 
@@ -67,8 +67,7 @@ pub(crate) fn engine_config(settings: &Settings, drive: &Path) -> EngineConfig {
             Some(key) => StoreKeySource::Given(key.clone()),
             None => StoreKeySource::OnDrive,
         },
-        limits: None,
-        segment_len: settings.segment_size,
+        sizes: Sizes::ByDrive { segment_len: settings.segment_size },
         accept_loss: settings.accept_loss,
     }
 }

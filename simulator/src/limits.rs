@@ -30,7 +30,6 @@ pub(crate) fn draw(rng: &mut Rng) -> Limits {
         index_cache: 256 << 10,
         held_log_max: segment_len * rng.between(1, 3),
         mark_after: Duration::from_millis(*rng.pick(&[5, 1_000])),
-        list_work_max: *rng.pick(&[3, 10, 1_000]),
         ..Limits::for_drive(1 << 30)
     }
 }

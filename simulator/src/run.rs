@@ -15,7 +15,7 @@ use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
-use coffer_storage_engine::{Engine, EngineConfig, Limits, StoreKeySource, check};
+use coffer_storage_engine::{Engine, EngineConfig, Limits, Sizes, StoreKeySource, check};
 use tokio::sync::mpsc;
 
 use crate::disk::{Aim, Counts, DiskFaults, Fault, Fired};
@@ -385,8 +385,7 @@ impl Run {
         EngineConfig {
             drives: vec![PathBuf::from(DRIVE)],
             store_key: StoreKeySource::OnDrive,
-            limits: Some(self.limits.clone()),
-            segment_len: None,
+            sizes: Sizes::Given(self.limits.clone()),
             accept_loss: false,
         }
     }
@@ -482,7 +481,7 @@ impl Run {
                 Ended::With(Err(error)) if !may_fail => {
                     return Err(Failure::new(FailureKind::Wrong, format!("close: {error}")));
                 }
-                Ended::With(_) => {}
+                Ended::With(_) => self.nothing_runs()?,
                 Ended::ByFault => return Ok(()),
             }
         }
@@ -490,6 +489,14 @@ impl Run {
         let kind = *self.rng.pick(&[Restart::Process, Restart::PowerCut, Restart::PowerCut]);
         self.restart(Some(kind));
         Ok(())
+    }
+
+    /// A store that was closed, even a broken one, leaves the drive alone.
+    fn nothing_runs(&self) -> Result<(), Failure> {
+        match self.world.tasks() {
+            left if left.is_empty() => Ok(()),
+            left => Err(Failure::new(FailureKind::Wrong, format!("behind a close: {left:?}"))),
+        }
     }
 
     /// Everything was done and observed after a restart.
@@ -502,6 +509,9 @@ impl Run {
             return self.let_rot(false);
         }
         let closed = self.part(async move { client.engine.close().await })?;
+        if let Ended::With(_) = closed {
+            self.nothing_runs()?;
+        }
         match closed {
             Ended::With(Err(error)) => {
                 Err(Failure::new(FailureKind::Wrong, format!("close: {error}")))

@@ -24,7 +24,7 @@ use coffer_storage_engine::object::list::{ListEntry, ListVersions};
 use coffer_storage_engine::object::put::PutObject;
 use coffer_storage_engine::object::{ReadCondition, VersionInfo, WriteCondition};
 use coffer_storage_engine::ports::OpenMode;
-use coffer_storage_engine::{Engine, EngineConfig, Limits, StoreKeySource, check};
+use coffer_storage_engine::{Engine, EngineConfig, Limits, Sizes, StoreKeySource, check};
 use coffer_types::{AccountId, BucketName, ObjectKey};
 use futures::StreamExt;
 use zeroize::Zeroizing;
@@ -86,8 +86,7 @@ fn config() -> EngineConfig {
     EngineConfig {
         drives: vec![PathBuf::from(DRIVE)],
         store_key: StoreKeySource::OnDrive,
-        limits: Some(limits),
-        segment_len: None,
+        sizes: Sizes::Given(limits),
         accept_loss: false,
     }
 }

@@ -32,6 +32,19 @@ pub enum StoreKeySource {
     Given(zeroize::Zeroizing<[u8; 32]>),
 }
 
+/// Where an engine's sizes and triggers come from. The segments of a formatted drive have the length
+/// that they have.
+#[derive(Clone, Debug)]
+pub enum Sizes {
+    /// From the size of the drive.
+    ByDrive {
+        /// Length of the segments of a drive that is yet to be formatted, if not by its size.
+        segment_len: Option<u64>,
+    },
+    /// From the caller.
+    Given(Limits),
+}
+
 /// How to open an engine.
 #[derive(Clone)]
 pub struct EngineConfig {
@@ -39,10 +52,8 @@ pub struct EngineConfig {
     pub drives: Vec<PathBuf>,
     /// The key that seals secrets.
     pub store_key: StoreKeySource,
-    /// Sizes and triggers; `None` derives them from the drive's size.
-    pub limits: Option<Limits>,
-    /// Length of a segment, for a drive that is yet to be formatted; `None` goes by `limits`.
-    pub segment_len: Option<u64>,
+    /// Sizes and triggers.
+    pub sizes: Sizes,
     /// Start although the log has lost acknowledged commands to rot.
     pub accept_loss: bool,
 }
@@ -130,7 +141,9 @@ impl Engine {
         Ok((Self { store }, report))
     }
 
-    /// Stops: no new calls, running ones finish, indexes are checkpointed, the lock is freed.
+    /// Stops: no new calls, what was proposed is answered, indexes are checkpointed, the lock is
+    /// freed. When this returns nothing of the engine touches a file any more, also after an error:
+    /// the drive can be opened again at once. An upload or a read that is still under way fails.
     pub async fn close(&self) -> Result<(), MetadataError> {
         crate::start::close(&self.store).await
     }

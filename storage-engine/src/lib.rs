@@ -30,9 +30,10 @@ mod read_gate;
 mod start;
 mod status;
 mod store;
+mod tasks;
 
 pub use check::{CheckReport, DamagedVersion, check, rebuild_index};
-pub use engine::{Engine, EngineConfig, StartReport, StoreKeySource};
+pub use engine::{Engine, EngineConfig, Sizes, StartReport, StoreKeySource};
 pub use error::ErrorKind;
 pub use limits::Limits;
 pub use planted::{Planted, PlantedBug};

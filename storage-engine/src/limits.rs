@@ -51,8 +51,6 @@ pub struct Limits {
     pub held_log_max: u64,
     /// Idle time after which a durable mark is written.
     pub mark_after: Duration,
-    /// Entries looked at for one page of a listing.
-    pub list_work_max: usize,
     /// A bug that a test planted; none outside such tests.
     pub planted: Planted,
 }
@@ -83,7 +81,6 @@ impl Limits {
             index_check_max: 16 << 20,
             held_log_max: (total / 32).clamp(2 * segment_len, 1 << 30),
             mark_after: Duration::from_secs(1),
-            list_work_max: 100_000,
             planted: Planted::default(),
         };
         limits.with_segments_of(segment_len)

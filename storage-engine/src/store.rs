@@ -1,10 +1,11 @@
 //! What every use case works on: the indexes, the log, the drive, and the ids of this start.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use coffer_types::{BucketId, ExtentId, GroupId, Rand, WriterEpoch};
+use tokio::sync::OnceCell;
 
 use crate::background::checkpoint::CheckpointState;
 use crate::background::dump::DumpBook;
@@ -18,6 +19,7 @@ use crate::metadata::local_log::LocalLog;
 use crate::object::md5::Md5Pool;
 use crate::ports::{Drive, FileLock, MetadataLog, SmallShard, World, WriteClass};
 use crate::read_gate::ReadGate;
+use crate::tasks::Tasks;
 
 /// Data groups of a store, fixed when it is formatted.
 pub(crate) const DATA_GROUPS: u16 = 4;
@@ -51,7 +53,9 @@ pub(crate) struct Shared {
     pub(crate) next_extent: AtomicU64,
     pub(crate) next_bucket: AtomicU64,
     pub(crate) dumps: AtomicU64,
-    pub(crate) closing: AtomicBool,
+    pub(crate) tasks: Tasks,
+    /// How closing went, once it is over.
+    pub(crate) closed: OnceCell<Result<(), MetadataError>>,
     /// Keeps other processes out until the store is closed.
     pub(crate) lock: Mutex<Option<Box<dyn FileLock>>>,
 }
@@ -206,11 +210,16 @@ impl Store {
     }
 
     pub(crate) fn is_closing(&self) -> bool {
-        self.shared.closing.load(Ordering::Acquire)
+        self.shared.tasks.is_closing()
     }
 
-    /// Stops taking writes; says whether this call was the first.
-    pub(crate) fn start_closing(&self) -> bool {
-        !self.shared.closing.swap(true, Ordering::AcqRel)
+    /// Everything that runs for the store.
+    pub(crate) fn tasks(&self) -> &Tasks {
+        &self.shared.tasks
+    }
+
+    /// How closing went, once it is over.
+    pub(crate) fn closed(&self) -> &OnceCell<Result<(), MetadataError>> {
+        &self.shared.closed
     }
 }

@@ -41,9 +41,25 @@ impl ChecksumAlgorithm {
 
 /// A checksum: its algorithm and its bytes (CRCs big-endian, as clients write them in base64).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Unchecked")]
 pub struct ChecksumValue {
     algorithm: ChecksumAlgorithm,
     bytes: Vec<u8>,
+}
+
+/// The same fields as they are read, before their lengths were compared.
+#[derive(Deserialize)]
+struct Unchecked {
+    algorithm: ChecksumAlgorithm,
+    bytes: Vec<u8>,
+}
+
+impl TryFrom<Unchecked> for ChecksumValue {
+    type Error = InvalidChecksum;
+
+    fn try_from(read: Unchecked) -> Result<Self, InvalidChecksum> {
+        Self::new(read.algorithm, &read.bytes)
+    }
 }
 
 impl ChecksumValue {

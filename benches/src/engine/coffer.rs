@@ -11,7 +11,7 @@ use bytes::Bytes;
 use coffer_storage_engine::bucket::{BucketError, CreateBucket};
 use coffer_storage_engine::object::body::{Body, BodyError, ExpectedDigests};
 use coffer_storage_engine::object::put::PutObject;
-use coffer_storage_engine::{Engine, EngineConfig, StartReport, StoreKeySource};
+use coffer_storage_engine::{Engine, EngineConfig, Sizes, StartReport, StoreKeySource};
 use coffer_types::{AccountId, BucketName, ObjectKey};
 
 use super::Store;
@@ -40,8 +40,7 @@ impl Coffer {
         let config = EngineConfig {
             drives: vec![folder.to_owned()],
             store_key: StoreKeySource::OnDrive,
-            limits: None,
-            segment_len: None,
+            sizes: Sizes::ByDrive { segment_len: None },
             accept_loss: false,
         };
         let began = Instant::now();

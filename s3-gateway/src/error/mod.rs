@@ -232,11 +232,13 @@ impl From<MetadataError> for Failure {
             MetadataError::Unavailable => {
                 (Code::SlowDown, "The store is stopping or overloaded: reduce your request rate.")
             }
-            MetadataError::Index(_) | MetadataError::Row { .. } => (
-                Code::InternalError,
-                "The store could not read its index; the server's log names the cause under this \
+            MetadataError::Index(_) | MetadataError::Row { .. } | MetadataError::NoGroup { .. } => {
+                (
+                    Code::InternalError,
+                    "The store could not read its index; the server's log names the cause under this \
                  request id.",
-            ),
+                )
+            }
         };
         Self::new(code, message).caused_by(error)
     }

@@ -243,7 +243,8 @@ impl Executor {
         }
     }
 
-    fn task_names(&self) -> Vec<&'static str> {
+    /// The names of the tasks that have not ended.
+    pub(crate) fn task_names(&self) -> Vec<&'static str> {
         self.state().tasks.values().map(|entry| entry.name).collect()
     }
 

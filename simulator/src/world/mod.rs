@@ -95,6 +95,11 @@ impl SimWorld {
         self.scene.begin();
     }
 
+    /// The names of the tasks that run.
+    pub(crate) fn tasks(&self) -> Vec<&'static str> {
+        self.executor.task_names()
+    }
+
     /// Says which part of the run begins.
     pub fn enter(&self, phase: Phase) {
         self.scene.set_phase(phase);

@@ -23,7 +23,7 @@ pub(crate) struct CheckpointState {
     pub(crate) taken: Notify,
     /// Checkpoints since the start.
     pub(crate) count: AtomicU64,
-    /// Why the last one failed; then no writes are taken any more.
+    /// Why no writes are taken any more: a checkpoint failed, or a command could not be applied.
     pub(crate) failure: OnceLock<String>,
     /// Whether proposals wait because an overlay is too large.
     pub(crate) crowded: watch::Sender<bool>,
@@ -151,28 +151,15 @@ impl CheckpointState {
         }
     }
 
-    /// Whether one is being taken.
-    pub(crate) fn is_busy(&self) -> bool {
-        self.busy.load(Ordering::Acquire)
-    }
-
-    /// Waits until none is being taken.
-    pub(crate) async fn idle(&self) {
-        loop {
-            let mut taken = std::pin::pin!(self.taken.notified());
-            taken.as_mut().enable();
-            if !self.is_busy() {
-                return;
-            }
-            taken.await;
-        }
-    }
-
     fn fail(&self, error: &CheckpointError) {
-        let text = chain(error);
-        tracing::error!(error = text, "an index could not be checkpointed; no more writes");
-        // The first reason stays.
-        let _ = self.failure.set(text);
+        self.refuse_writes(&format!("an index could not be checkpointed: {}", chain(error)));
+    }
+
+    /// Takes no more writes until the next start. The first reason stays.
+    pub(crate) fn refuse_writes(&self, why: &str) {
+        if self.failure.set(why.to_owned()).is_ok() {
+            tracing::error!(error = why, "no more writes until restart");
+        }
         self.crowded.send_replace(false);
     }
 }

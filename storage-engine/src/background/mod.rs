@@ -10,18 +10,25 @@ pub(crate) mod orphans;
 
 use std::sync::Arc;
 
+use crate::ports::Task;
 use crate::store::Store;
 
-/// Starts all jobs; they end when the store closes.
+/// Starts all jobs. When the store closes each is dropped where it waits; blocking work that it
+/// began comes to its end.
 pub(crate) fn start(store: &Store) {
     let runtime = &store.world().runtime;
-    runtime.spawn("gc", Box::pin(gc::run(store.clone())));
-    runtime.spawn("dump", Box::pin(dump::run(store.clone())));
-    runtime.spawn("orphans", Box::pin(orphans::run(store.clone())));
+    let tasks = store.tasks();
+    let until_closing = |job: Task| -> Task {
+        let tasks = tasks.clone();
+        Box::pin(async move { tasks.until_closing(job).await })
+    };
+    runtime.spawn("gc", until_closing(Box::pin(gc::run(store.clone()))));
+    runtime.spawn("dump", until_closing(Box::pin(dump::run(store.clone()))));
+    runtime.spawn("orphans", until_closing(Box::pin(orphans::run(store.clone()))));
     let compactor = store.local().drive.compactor();
     let closing = store.clone();
     let compact = async move { compactor.run(move || closing.is_closing()).await };
-    runtime.spawn_writer("compaction", Box::pin(compact));
+    runtime.spawn_writer("compaction", until_closing(Box::pin(compact)));
     let shards = Arc::clone(store.local().drive.shards());
     let world = store.world().clone();
     let pool = Arc::clone(store.local().drive.pool());
@@ -29,5 +36,5 @@ pub(crate) fn start(store: &Store) {
         let why = shards.keep_checkpointed(Arc::clone(&world.runtime)).await;
         pool.health().fail(format!("the drive index: {}", checkpoint::chain(&why)));
     };
-    runtime.spawn("drive-index", Box::pin(checkpoint));
+    runtime.spawn("drive-index", until_closing(Box::pin(checkpoint)));
 }

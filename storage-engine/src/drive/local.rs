@@ -86,6 +86,11 @@ impl LocalDrive {
         }
     }
 
+    /// Ends the writers; what they have not flushed is forgotten. Closing again does nothing.
+    pub(crate) async fn close(&self) {
+        self.bulk.close().await;
+    }
+
     fn forget(&self, extents: &[ExtentId]) -> Result<(), DriveError> {
         let removed = self.shards.remove_extents(extents);
         removed.map(drop).map_err(|error| DriveError::Failed(chain(&error)))

@@ -240,7 +240,7 @@ pub enum Outcome {
 
 #[cfg(test)]
 mod tests {
-    use coffer_types::WriterEpoch;
+    use coffer_types::{ChecksumAlgorithm, WriterEpoch};
     use proptest::prelude::*;
 
     use super::*;
@@ -279,6 +279,34 @@ mod tests {
         let mut long = Command::Collected { rows: Vec::new() }.encode();
         long.push(0);
         assert!(matches!(Command::decode(&long), Err(CommandError::Malformed)));
+    }
+
+    #[test]
+    fn a_checksum_of_the_wrong_length_is_refused() {
+        let sum = ChecksumValue::new(ChecksumAlgorithm::Crc32, b"sums").expect("four bytes");
+        let command = Command::PutVersion(PutVersion {
+            bucket: BucketId { epoch: WriterEpoch(1), counter: 2 },
+            key: ObjectKey::parse("a").expect("valid"),
+            size: 0,
+            etag: TagRow::Md5([9; 16]),
+            headers: Vec::new(),
+            user_metadata: Vec::new(),
+            checksums: vec![sum],
+            extents: Vec::new(),
+            condition: WriteCondition::default(),
+        });
+        let good = command.encode();
+        assert_eq!(Command::decode(&good).expect("decodes"), command);
+        let at = good.windows(6).position(|it| it == b"\x00\x04sums").expect("the checksum");
+        for (algorithm, fits) in [(1, true), (2, false), (3, false), (4, false)] {
+            let mut other = good.clone();
+            other[at] = algorithm;
+            assert_eq!(Command::decode(&other).is_ok(), fits, "algorithm {algorithm}");
+        }
+        let mut shorter = good.clone();
+        shorter[at + 1] = 3;
+        shorter.remove(at + 2);
+        assert!(Command::decode(&shorter).is_err());
     }
 
     proptest! {

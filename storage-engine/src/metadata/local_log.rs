@@ -23,6 +23,7 @@ use crate::drive::shards::{Scanned, ShardIndex};
 use crate::format::command_header::CommandHeader;
 use crate::format::segment::Stream;
 use crate::ports::{Applied, MetadataLog, SmallShard, WriteClass};
+use crate::store::all_groups;
 
 /// State machines and checkpoint triggers, shared with whoever closes the store. The lock is
 /// uncontended while the log runs: its writer alone takes it.
@@ -36,9 +37,29 @@ pub(crate) struct Machines {
 }
 
 impl Machines {
-    /// Notes in every group that everything logged so far is applied.
+    /// Makes a flushed batch's shards findable by `insert`, then applies its commands. Findable
+    /// comes before named, and whatever fails stops the machines: no later batch, and no note of how
+    /// far the log was read, may step over the hole. The next start reads on from before it.
+    pub(crate) fn apply(
+        &mut self,
+        batch: &FlushedBatch<Ticket>,
+        insert: impl FnOnce(&FlushedBatch<Ticket>) -> Result<(), MetadataError>,
+    ) -> Result<Vec<Outcome>, MetadataError> {
+        let end = BatchEnd::from(batch.end);
+        let applied = self.states.proceed().and_then(|()| {
+            insert(batch).map_err(|error| self.states.stop(error))?;
+            self.states.apply(&placed(batch), end)
+        });
+        match &applied {
+            Ok(_) => self.checkpoints.after_batch(&mut self.states, batch.len, end),
+            Err(error) => self.checkpoints.state.refuse_writes(&chain(error)),
+        }
+        applied
+    }
+
+    /// Notes in every group that everything logged so far is applied, if it is.
     pub(crate) fn reach_end(&mut self) {
-        let Some(end) = self.checkpoints.end else {
+        let Some(end) = self.checkpoints.end.filter(|_| self.states.proceed().is_ok()) else {
             return;
         };
         let groups: Vec<_> = self.states.positions().map(|(group, _)| group).collect();
@@ -64,33 +85,7 @@ impl Applier for LogApplier {
     type Ticket = Ticket;
 
     fn apply(&mut self, batch: FlushedBatch<Ticket>) {
-        // Findable before named.
-        if let Err(error) = self.insert_shards(&batch) {
-            let error = MetadataError::DriveFailed(error);
-            batch.commands.into_iter().for_each(|flushed| {
-                let _ = flushed.ticket.reply.send(Err(error.clone()));
-            });
-            return;
-        }
-        let end = BatchEnd::from(batch.end);
-        let placed: Vec<_> = batch
-            .commands
-            .iter()
-            .map(|flushed| Placed {
-                point: LogPoint {
-                    group: flushed.group,
-                    index: flushed.index,
-                    time: flushed.header.log_time,
-                },
-                term: batch.term,
-                command: &flushed.ticket.command,
-            })
-            .collect();
-        let mut machines = lock(&self.machines);
-        let outcomes = machines.states.apply(&placed, end);
-        let Machines { states, checkpoints } = &mut *machines;
-        checkpoints.after_batch(states, batch.len, end);
-        drop(machines);
+        let outcomes = lock(&self.machines).apply(&batch, |batch| self.insert_shards(batch));
         answer(batch, outcomes);
     }
 
@@ -114,7 +109,7 @@ impl From<Refusal> for MetadataError {
 }
 
 impl LogApplier {
-    fn insert_shards(&self, batch: &FlushedBatch<Ticket>) -> Result<(), String> {
+    fn insert_shards(&self, batch: &FlushedBatch<Ticket>) -> Result<(), MetadataError> {
         let entries: Vec<_> =
             batch.commands.iter().filter_map(|flushed| flushed.shard.clone()).collect();
         if entries.is_empty() {
@@ -126,8 +121,22 @@ impl LogApplier {
             stream: Stream::Log,
             end: batch.end.offset,
         };
-        self.shards.insert(&to, &entries).map_err(|error| chain(&error))
+        let inserted = self.shards.insert(&to, &entries);
+        inserted.map_err(|error| MetadataError::DriveFailed(chain(&error)))
     }
+}
+
+fn placed(batch: &FlushedBatch<Ticket>) -> Vec<Placed<'_>> {
+    let placed = batch.commands.iter().map(|flushed| Placed {
+        point: LogPoint {
+            group: flushed.group,
+            index: flushed.index,
+            time: flushed.header.log_time,
+        },
+        term: batch.term,
+        command: &flushed.ticket.command,
+    });
+    placed.collect()
 }
 
 fn answer(batch: FlushedBatch<Ticket>, outcomes: Result<Vec<Outcome>, MetadataError>) {
@@ -141,7 +150,6 @@ fn answer(batch: FlushedBatch<Ticket>, outcomes: Result<Vec<Outcome>, MetadataEr
             }
         }
         Err(error) => {
-            tracing::error!(%error, "a command could not be applied; no more writes until restart");
             for flushed in batch.commands {
                 let _ = flushed.ticket.reply.send(Err(error.clone()));
             }
@@ -187,6 +195,10 @@ impl MetadataLog for LocalLog {
         small: Option<SmallShard>,
     ) -> BoxFuture<'_, Result<Applied, MetadataError>> {
         Box::pin(async move {
+            // What is logged must be applied, and read back by every later start.
+            if all_groups().all(|known| known != group) {
+                return Err(MetadataError::NoGroup { group: group.0 });
+            }
             if let Some(failure) = self.checkpoints.failure.get() {
                 return Err(MetadataError::DriveFailed(failure.clone()));
             }

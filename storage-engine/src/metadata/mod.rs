@@ -22,6 +22,12 @@ pub enum MetadataError {
     /// A write or flush of the drive failed; it takes no more writes until the next start.
     #[error("the drive failed while writing and takes no more writes until restart: {0}")]
     DriveFailed(String),
+    /// A command names a group that the store does not have: a defect of whoever proposed it.
+    #[error("the store has no group {group}")]
+    NoGroup {
+        /// The group.
+        group: u16,
+    },
     /// The engine is stopping.
     #[error("the store is stopping, try again")]
     Unavailable,
@@ -58,7 +64,7 @@ impl MetadataError {
         match self {
             Self::DriveFull => ErrorKind::Full,
             Self::DriveFailed(_) | Self::Unavailable => ErrorKind::Unavailable,
-            Self::Index(_) => ErrorKind::Internal,
+            Self::Index(_) | Self::NoGroup { .. } => ErrorKind::Internal,
             Self::Row { .. } => ErrorKind::Corrupt,
         }
     }

@@ -104,6 +104,19 @@ impl StateMachines {
         Self { groups, stopped: None, applied: 0 }
     }
 
+    /// Whether the machines go on; if not, why they stopped.
+    pub(crate) fn proceed(&self) -> Result<(), MetadataError> {
+        match &self.stopped {
+            Some(stopped) => Err(stopped.clone()),
+            None => Ok(()),
+        }
+    }
+
+    /// Applies nothing any more: what comes next would step over a hole. Gives the error back.
+    pub(crate) fn stop(&mut self, error: MetadataError) -> MetadataError {
+        self.stopped.get_or_insert(error).clone()
+    }
+
     /// Commands applied since the start.
     pub(crate) fn applied(&self) -> u64 {
         self.applied
@@ -120,15 +133,18 @@ impl StateMachines {
     }
 
     /// Applies the commands of one flushed batch; gives an outcome for each, in the same order.
-    /// An error stops the machines: nothing of its group's batch counts, and nothing is applied
-    /// any more.
+    /// An error, also a command of a group that is not there, stops the machines: nothing of its
+    /// group's batch counts, and nothing is applied any more.
     pub(crate) fn apply(
         &mut self,
         commands: &[Placed<'_>],
         end: BatchEnd,
     ) -> Result<Vec<Outcome>, MetadataError> {
-        if let Some(stopped) = &self.stopped {
-            return Err(stopped.clone());
+        self.proceed()?;
+        let unknown = |placed: &&Placed<'_>| !self.groups.contains_key(&placed.point.group);
+        if let Some(placed) = commands.iter().find(unknown) {
+            let group = placed.point.group.0;
+            return Err(self.stop(MetadataError::NoGroup { group }));
         }
         let mut outcomes = vec![Outcome::Done; commands.len()];
         for (id, group) in &mut self.groups {
@@ -137,8 +153,7 @@ impl StateMachines {
                 continue;
             }
             if let Err(error) = apply_to(group, commands, end, &mut outcomes) {
-                self.stopped = Some(error.clone());
-                return Err(error);
+                return Err(self.stop(error));
             }
         }
         self.applied += commands.len() as u64;

@@ -28,11 +28,12 @@ use crate::metadata::command::{Command, Outcome};
 
 /// A log of commands, with the state machine behind it.
 pub trait MetadataLog: Send + Sync + Debug + 'static {
-    /// Logs a command of a group that the store has, with the bytes of a small object in the same
-    /// flush if it brings some, and waits until it is durable and applied. Waits also while the log
-    /// or an index cannot keep up.
+    /// Logs a command of a group, with the bytes of a small object in the same flush if it brings
+    /// some, and waits until it is durable and applied. Waits also while the log or an index cannot
+    /// keep up.
     ///
-    /// Fails with [`MetadataError::DriveFull`] while there is no room, unless the command gives
+    /// Fails with [`MetadataError::NoGroup`], and logs nothing, if the store does not have the group;
+    /// with [`MetadataError::DriveFull`] while there is no room, unless the command gives
     /// space back; with [`MetadataError::DriveFailed`] once a write failed; and with
     /// [`MetadataError::Unavailable`] once the log closes.
     fn propose(

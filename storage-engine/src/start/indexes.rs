@@ -27,31 +27,32 @@ fn options(group: GroupId, limits: &Limits) -> IndexOptions {
     IndexOptions { name: group_name(group), tables: TABLES, cache_bytes: limits.index_cache }
 }
 
-/// Opens a group's index. One that is absent or damaged, or that `rebuild` names, is set aside and
-/// built from the newest intact dump, or empty if there is none: the log behind it does the rest.
+/// Opens a group's index. One that is absent or damaged, or that there is a reason to `rebuild`, is
+/// set aside and built from the newest intact dump, or empty if there is none: the log behind it does the rest.
 pub(crate) fn open(
     world: &World,
     paths: &DrivePaths,
     group: GroupId,
     limits: &Limits,
-    rebuild: bool,
+    rebuild: Option<&str>,
     report: &mut StartReport,
 ) -> Result<Group, OpenError> {
     let file_system = &world.file_system;
     let path = path(paths, group);
     let options = options(group, limits);
-    let why = if rebuild {
-        "it does not fit the log".to_owned()
-    } else {
-        match Index::open_checked(file_system, &path, &options, limits.index_check_max) {
+    let is_there = file_system.exists(&path).map_err(|error| refused(&error))?;
+    let why = match rebuild {
+        Some(why) if is_there => why.to_owned(),
+        Some(_) => OpenIndexError::Absent.to_string(),
+        None => match Index::open_checked(file_system, &path, &options, limits.index_check_max) {
             Ok((index, writer)) => {
                 return Ok(Group { id: group, index, writer });
             }
             Err(error @ (OpenIndexError::Absent | OpenIndexError::Damaged(_))) => error.to_string(),
             Err(error) => return Err(refused(&error)),
-        }
+        },
     };
-    if file_system.exists(&path).map_err(|error| refused(&error))? {
+    if is_there {
         set_aside(file_system, &path).map_err(|error| refused(&error))?;
     }
     let (index, writer) = build(world, paths, group, &options, report)?;

@@ -11,14 +11,16 @@
 
 pub(crate) mod indexes;
 mod replay;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 
 use coffer_types::{GroupId, NodeId, WriterEpoch};
-use tokio::sync::oneshot;
+use tokio::sync::{OnceCell, oneshot};
 use zeroize::Zeroizing;
 
 use crate::background::checkpoint::{Checkpoints, chain};
@@ -31,15 +33,17 @@ use crate::drive::log::{LogSegments, OpenLog, StartedLog, Writer};
 use crate::drive::pool::SegmentPool;
 use crate::drive::shards::ShardIndex;
 use crate::encryption::Sealer;
-use crate::engine::{EngineConfig, OpenError, StartReport, StoreKeySource};
+use crate::engine::{EngineConfig, OpenError, Sizes, StartReport, StoreKeySource};
 use crate::format::store_key::StoreKey;
 use crate::limits::Limits;
-use crate::metadata::local_log::{LocalLog, LogApplier, Machines};
+use crate::metadata::MetadataError;
+use crate::metadata::local_log::{self, LocalLog, LogApplier, Machines};
 use crate::metadata::state_machine::{BatchEnd, StateMachines, Ticket};
 use crate::object::md5::Md5Pool;
 use crate::ports::World;
 use crate::read_gate::ReadGate;
 use crate::store::{Local, Shared, Store, all_groups};
+use crate::tasks::Tasks;
 
 /// What a start read, before it wrote anything that counts.
 pub(crate) struct Loaded {
@@ -71,15 +75,20 @@ pub(crate) async fn open(
     config: EngineConfig,
     world: World,
 ) -> Result<(Store, StartReport), OpenError> {
+    let (tasks, world) = Tasks::of(&world);
     let load_world = world.clone();
     let load = move || {
         let (rebuild, rebuild_shards, check_pages) = (BTreeSet::new(), false, false);
         load(Load { world: load_world, config, rebuild, rebuild_shards, check_pages })
     };
     let loaded = blocking(&world, load).await??;
-    let started = blocking(&world, move || serve(loaded)).await?;
+    let started = blocking(&world, move || serve(loaded, tasks)).await?;
     let (store, report) = started?;
-    finish_buckets(&store).await?;
+    if let Err(error) = finish_buckets(&store).await {
+        // It has its reason already, and whoever tries again finds the drive free.
+        let _ = close(&store).await;
+        return Err(error);
+    }
     background::start(&store);
     Ok((store, report))
 }
@@ -107,20 +116,18 @@ pub(crate) fn load(load: Load) -> Result<Loaded, OpenError> {
             config.drives.len()
         )));
     };
-    let limits = limits(&world, &config, root)?;
-    let first_len = config.segment_len.unwrap_or(limits.segment_len);
-    let to_format = Limits { segment_len: first_len, ..limits.clone() };
+    let limits = limits(&world, &config.sizes, root)?;
     let given_key = match config.store_key {
         StoreKeySource::OnDrive => None,
         StoreKeySource::Given(bytes) => Some(StoreKey::new(Zeroizing::new(*bytes))),
     };
-    let open = OpenDrive { root, given_key, limits: &to_format };
-    let drive = open_drive(&world, &open, &mut |_| Ok(())).map_err(|error| refused(&error))?;
+    let open = OpenDrive { root, given_key, limits: &limits };
+    let drive = open_drive(&world, &open).map_err(|error| refused(&error))?;
     make_folders(&world, &drive.paths)?;
     let segment_len = drive.identity.segment_len;
-    let limits = match config.limits {
-        Some(given) => Limits { segment_len, ..given },
-        None => limits.with_segments_of(segment_len),
+    let limits = match config.sizes {
+        Sizes::Given(given) => Limits { segment_len, ..given },
+        Sizes::ByDrive { .. } => limits.with_segments_of(segment_len),
     };
     let index_check_max = if check_pages { u64::MAX } else { limits.index_check_max };
     let limits = Limits { index_check_max, ..limits };
@@ -153,16 +160,19 @@ pub(crate) fn load(load: Load) -> Result<Loaded, OpenError> {
     })
 }
 
-fn limits(world: &World, config: &EngineConfig, root: &Path) -> Result<Limits, OpenError> {
-    if let Some(limits) = &config.limits {
-        return Ok(limits.clone());
-    }
+/// Those by which a drive is formatted.
+fn limits(world: &World, sizes: &Sizes, root: &Path) -> Result<Limits, OpenError> {
+    let segment_len = match sizes {
+        Sizes::Given(limits) => return Ok(limits.clone()),
+        Sizes::ByDrive { segment_len } => *segment_len,
+    };
     let existing =
         root.ancestors().find(|folder| world.file_system.exists(folder).is_ok_and(|exists| exists));
     let space = world.file_system.space(existing.unwrap_or(root)).map_err(|error| {
         OpenError::Refused(format!("cannot look at {}: {error}", root.display()))
     })?;
-    Ok(Limits::for_drive(space.total))
+    let limits = Limits::for_drive(space.total);
+    Ok(Limits { segment_len: segment_len.unwrap_or(limits.segment_len), ..limits })
 }
 
 /// Indexes and dumps can be built anew, and so can the folders they lie in.
@@ -183,7 +193,7 @@ pub(crate) fn refused(error: &dyn std::error::Error) -> OpenError {
 }
 
 /// Opens the log for writing and starts the writers.
-fn serve(loaded: Loaded) -> Result<(Store, StartReport), OpenError> {
+fn serve(loaded: Loaded, tasks: Tasks) -> Result<(Store, StartReport), OpenError> {
     let Loaded { world, limits, drive, pool, shards, segments, states, end, report, .. } = loaded;
     let paths = DrivePaths::new(drive.paths.root());
     let dump_book = DumpBook::load(&world.file_system, &paths).map_err(|error| refused(&error))?;
@@ -204,7 +214,7 @@ fn serve(loaded: Loaded) -> Result<(Store, StartReport), OpenError> {
     })
     .map_err(|error| refused(&error))?;
     let end = BatchEnd::from(started.end);
-    crate::metadata::local_log::lock(&machines).states.begin_term(&started.tails, end);
+    local_log::lock(&machines).states.begin_term(&started.tails, end);
     let local_drive = LocalDrive::start(&world, &limits, &pool, &shards, &segments, started.term);
     pool.grow_in_background();
     let log = Arc::new(LocalLog {
@@ -232,7 +242,8 @@ fn serve(loaded: Loaded) -> Result<(Store, StartReport), OpenError> {
         next_extent: AtomicU64::new(0),
         next_bucket: AtomicU64::new(0),
         dumps: AtomicU64::new(0),
-        closing: AtomicBool::new(false),
+        tasks,
+        closed: OnceCell::new(),
         lock: Mutex::new(Some(drive.lock)),
     });
     Ok((store, report))
@@ -256,27 +267,37 @@ pub(crate) fn closed_before(epoch: WriterEpoch) -> WriterEpoch {
     WriterEpoch(epoch.0.saturating_sub(1))
 }
 
-/// Stops a store: no new calls, what waits is flushed, indexes are checkpointed, the lock is freed.
-pub(crate) async fn close(store: &Store) -> Result<(), crate::metadata::MetadataError> {
-    if !store.start_closing() {
-        return Ok(());
-    }
+/// Stops a store: no new calls, what waits is flushed, everything that runs ends, indexes are
+/// checkpointed, the lock is freed. Whoever comes later waits for the same end.
+pub(crate) async fn close(store: &Store) -> Result<(), MetadataError> {
+    store.closed().get_or_init(|| stop(store)).await.clone()
+}
+
+async fn stop(store: &Store) -> Result<(), MetadataError> {
+    let tasks = store.tasks();
+    tasks.close();
+    // The writers end in order while the segments they still need can be made ready.
     store.log().close().await;
-    store.checkpoints().idle().await;
-    let shards = store.drive().checkpoint().await;
+    store.local().drive.close().await;
+    tasks.end().await;
     let machines = Arc::clone(&store.local().log.machines);
-    let all = move || {
-        let mut machines = crate::metadata::local_log::lock(&machines);
-        machines.reach_end();
-        checkpoint::checkpoint_all(machines.states.groups_mut())
-    };
-    let stopped = |_| crate::metadata::MetadataError::Unavailable;
-    let closed = blocking(store.world(), all).await.map_err(stopped)?;
-    shards?;
-    closed.map_err(|error| crate::metadata::MetadataError::DriveFailed(chain(&error)))?;
-    if let Err(error) = store.local().drive.shards().close() {
-        return Err(crate::metadata::MetadataError::DriveFailed(chain(&error)));
-    }
+    let shards = Arc::clone(store.local().drive.shards());
+    let last = blocking(tasks.below(), move || checkpoint_last(&machines, &shards)).await;
+    // Also after an error: nobody of this store touches a file any more.
     store.unlock();
-    Ok(())
+    last.map_err(|_| MetadataError::Unavailable)?
+}
+
+/// Makes everything durable, so that the next start replays nothing, and closes the indexes: all
+/// of them, whatever becomes of one. Blocks.
+fn checkpoint_last(
+    machines: &local_log::SharedMachines,
+    shards: &ShardIndex,
+) -> Result<(), MetadataError> {
+    let shards = shards.checkpoint_now().and(shards.close());
+    let mut machines = local_log::lock(machines);
+    machines.reach_end();
+    let groups = checkpoint::checkpoint_all(machines.states.groups_mut());
+    shards.map_err(|error| MetadataError::DriveFailed(chain(&error)))?;
+    groups.map_err(|error| MetadataError::DriveFailed(chain(&error)))
 }

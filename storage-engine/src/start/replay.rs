@@ -76,14 +76,16 @@ impl Replay<'_> {
     /// Opens the indexes and replays the log into them.
     pub(super) fn run(
         &self,
-        mut rebuild: BTreeSet<GroupId>,
+        rebuild: BTreeSet<GroupId>,
         report: &mut StartReport,
     ) -> Result<Replayed, OpenError> {
+        let asked = |group| (group, "it was to be built anew".to_owned());
+        let mut rebuild: BTreeMap<_, _> = rebuild.into_iter().map(asked).collect();
         let mut rebuilt = BTreeSet::new();
         let mut damaged = Vec::new();
         loop {
             let mut states = self.open_groups(&rebuild, report)?;
-            rebuilt.append(&mut rebuild);
+            rebuilt.extend(std::mem::take(&mut rebuild).into_keys());
             let applied = Applied::of(&states);
             let misfit = match self.replay(&mut states, &mut damaged, report) {
                 Ok((end, damage)) => match ahead_of(&states, &end) {
@@ -116,19 +118,19 @@ impl Replay<'_> {
                     misfit.0.0, misfit.1
                 )));
             }
-            rebuild.insert(misfit.0);
+            rebuild.insert(misfit.0, format!("it does not fit the log: {}", misfit.1));
             drop(states);
         }
     }
 
     fn open_groups(
         &self,
-        rebuild: &BTreeSet<GroupId>,
+        rebuild: &BTreeMap<GroupId, String>,
         report: &mut StartReport,
     ) -> Result<StateMachines, OpenError> {
         let paths = self.pool.paths();
         let open = |group| {
-            let anew = rebuild.contains(&group);
+            let anew = rebuild.get(&group).map(String::as_str);
             indexes::open(self.world, paths, group, self.limits, anew, report)
         };
         let groups: Result<Vec<_>, _> = all_groups().map(open).collect();

@@ -98,6 +98,7 @@ impl Lane {
                     // Whoever uploads may be gone.
                     let _ = done.send(appended);
                 }
+                Item::Close => break,
                 Item::Forget(extents, done) => {
                     self.unflushed.retain(|(key, ..)| !extents.contains(&key.extent));
                     // Whoever asked may be gone.
@@ -121,6 +122,8 @@ impl Lane {
                 }
             }
         }
+        // Whatever waits is answered by dropping it.
+        drop(queue);
         if let Some(open) = self.open.take().filter(|open| open.at == DATA_START) {
             // Should this fail, the next start finds it empty.
             let _ = self.pool.give_back(&open.segment);

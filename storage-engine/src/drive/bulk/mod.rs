@@ -55,6 +55,8 @@ enum Item {
     Flush(oneshot::Sender<Result<(), DriveError>>),
     /// Rows of these extents must not come to light any more.
     Forget(Vec<ExtentId>, oneshot::Sender<()>),
+    /// End. What waits behind it is dropped, and told so.
+    Close,
 }
 
 /// The lanes of a drive.
@@ -152,6 +154,14 @@ impl Bulk {
             if lane.send(Item::Forget(extents.to_vec(), done)).await.is_ok() {
                 let _ = forgotten.await;
             }
+        }
+    }
+
+    /// Lets the lanes end behind what is queued. Nothing is appended or flushed after that.
+    pub(crate) async fn close(&self) {
+        for lane in &self.lanes {
+            // One that ended by itself needs no word.
+            let _ = lane.send(Item::Close).await;
         }
     }
 

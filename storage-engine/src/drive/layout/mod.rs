@@ -135,16 +135,8 @@ pub struct OpenedDrive {
     pub lock: Box<dyn FileLock>,
 }
 
-/// What the caller adds to a first start, between the first segments and `drive.id`; it must be
-/// durable when it returns.
-pub type FirstStartStep<'a> = &'a mut dyn FnMut(&DrivePaths) -> io::Result<()>;
-
 /// Opens the drive in a folder, formatting the folder if nothing in it speaks against it.
-pub fn open_drive(
-    world: &World,
-    open: &OpenDrive<'_>,
-    first_start: FirstStartStep<'_>,
-) -> Result<OpenedDrive, DriveRefused> {
+pub fn open_drive(world: &World, open: &OpenDrive<'_>) -> Result<OpenedDrive, DriveRefused> {
     let fs = &*world.file_system;
     let paths = DrivePaths::new(open.root);
     create_root(fs, &paths)?;
@@ -163,7 +155,7 @@ pub fn open_drive(
         }
         Found::Empty => {
             check_ours(fs, &paths)?;
-            let (identity, store_key) = format(world, &paths, open, first_start)?;
+            let (identity, store_key) = format(world, &paths, open)?;
             Ok(OpenedDrive { paths, identity, store_key, formatted: true, lock })
         }
     }
@@ -359,7 +351,6 @@ fn format(
     world: &World,
     paths: &DrivePaths,
     open: &OpenDrive<'_>,
-    first_start: FirstStartStep<'_>,
 ) -> Result<(Identity, StoreKey), DriveRefused> {
     let fs = &*world.file_system;
     let (root, rand) = (paths.root(), &*world.rand);
@@ -397,7 +388,6 @@ fn format(
         },
     };
     pool::create_first(fs, paths, drive, open.limits).map_err(&failed)?;
-    first_start(paths).map_err(&failed)?;
     replace_file(fs, root, ID, &identity.encode()).map_err(&failed)?;
     let identity = Identity { state: FormState::Formed, ..identity };
     replace_file(fs, root, ID, &identity.encode()).map_err(&failed)?;

@@ -12,10 +12,7 @@ fn open(world: &TestWorld) -> Result<OpenedDrive, DriveRefused> {
 fn open_with(world: &TestWorld, given_key: Option<StoreKey>) -> Result<OpenedDrive, DriveRefused> {
     let limits = small_limits();
     let open = OpenDrive { root: Path::new(ROOT), given_key, limits: &limits };
-    open_drive(&world.ports, &open, &mut |paths| {
-        let fs = &world.disk;
-        replace_file(fs, paths.root(), "credentials.toml", b"secret")
-    })
+    open_drive(&world.ports, &open)
 }
 
 fn pool(world: &TestWorld, opened: &OpenedDrive) -> SegmentPool {
@@ -43,7 +40,6 @@ fn a_first_start_makes_everything_and_a_second_finds_it() {
     assert!(!second.formatted);
     assert_eq!(second.identity, identity);
     assert_eq!(second.store_key, key);
-    assert!(world.disk.names().iter().any(|name| name.ends_with("credentials.toml")));
 }
 
 #[test]
@@ -51,7 +47,7 @@ fn the_first_start_of_a_large_drive_writes_little() {
     let world = TestWorld::new();
     let limits = Limits::for_drive(4 << 40);
     let open = OpenDrive { root: Path::new(ROOT), given_key: None, limits: &limits };
-    let opened = open_drive(&world.ports, &open, &mut |_| Ok(())).expect("an empty folder");
+    let opened = open_drive(&world.ports, &open).expect("an empty folder");
     let bytes: u64 = SegmentPool::open(&world.ports, &opened, &limits, DriveHealth::default())
         .expect("opens")
         .segments()

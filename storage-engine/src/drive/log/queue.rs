@@ -88,7 +88,8 @@ impl<T> LogHandle<T> {
     }
 }
 
-/// Refuses everything that waits, and what still comes, until the last handle is gone.
+/// Refuses everything that waits, and what still comes, until somebody closes the log or the last
+/// handle is gone.
 pub(super) async fn refuse_all<A: Applier>(
     queue: &mut mpsc::Receiver<Item<A::Ticket>>,
     applier: &mut A,
@@ -101,6 +102,7 @@ pub(super) async fn refuse_all<A: Applier>(
                 applier.refuse(vec![proposal.ticket], why.clone());
             }
             Item::Close(done) => {
+                queue.close();
                 // Whoever asked may be gone.
                 let _ = done.send(());
             }

@@ -15,7 +15,7 @@ use coffer_types::DriveId;
 fn opened(world: &TestWorld) -> OpenedDrive {
     let limits = small_limits();
     let open = layout::OpenDrive { root: Path::new(ROOT), given_key: None, limits: &limits };
-    layout::open_drive(&world.ports, &open, &mut |_| Ok(())).expect("opens")
+    layout::open_drive(&world.ports, &open).expect("opens")
 }
 
 fn pool(world: &TestWorld) -> Arc<SegmentPool> {

@@ -38,6 +38,12 @@ impl TestRuntime {
         self.millis.fetch_add(u64::try_from(by.as_millis()).expect("short"), Ordering::Relaxed);
     }
 
+    /// Tasks and blocking work that have not ended.
+    pub(crate) fn running(&self) -> usize {
+        let tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner).len();
+        tasks + self.blocking.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
     /// Drops everything that runs.
     pub(crate) fn stop(&self) {
         self.stopped.store(true, Ordering::Relaxed);

@@ -85,7 +85,7 @@ impl TestDrive {
         known: BTreeMap<ExtentId, usize>,
     ) -> Self {
         let open = OpenDrive { root: Path::new(ROOT), given_key: None, limits };
-        let opened = open_drive(&world.ports, &open, &mut |_| Ok(())).expect("the drive opens");
+        let opened = open_drive(&world.ports, &open).expect("the drive opens");
         let pool = SegmentPool::open(&world.ports, &opened, limits, DriveHealth::default());
         let pool = Arc::new(pool.expect("the pool opens"));
         let index = opened.paths.indexes().join("shards.redb");

@@ -10,7 +10,7 @@ use futures::future::BoxFuture;
 
 use super::{DriveBench, LogBench};
 use crate::drive::shards::{Location, ShardKey};
-use crate::engine::{EngineConfig, StoreKeySource};
+use crate::engine::{EngineConfig, Sizes, StoreKeySource};
 use crate::index::IndexView;
 use crate::limits::Limits;
 use crate::ports::{Drive, MetadataLog, World};
@@ -79,8 +79,7 @@ impl<H: Harm> LocalBench<H> {
         let config = EngineConfig {
             drives: vec![self.folder.join(format!("store-{}", self.made))],
             store_key: StoreKeySource::OnDrive,
-            limits: Some(limits()),
-            segment_len: None,
+            sizes: Sizes::Given(limits()),
             accept_loss: false,
         };
         let (store, _) = start::open(config, self.world.ports()).await.expect("a store opens");

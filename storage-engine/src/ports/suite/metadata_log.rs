@@ -37,6 +37,7 @@ pub async fn metadata_log(bench: &mut dyn LogBench) {
     outcomes_are_decided_in_log_order(bench).await;
     an_answer_is_visible(bench).await;
     a_failed_flush_refuses_everything(bench).await;
+    a_group_that_is_not_there_is_refused(bench).await;
     a_full_log_takes_what_gives_space_back(bench).await;
     a_closed_log_refuses(bench).await;
 }
@@ -179,6 +180,17 @@ async fn put_small(bench: &dyn LogBench, log: &dyn MetadataLog, group: GroupId, 
     let range = ShardRange { extent, shard: 0, offset: 0, len };
     let read = bench.drive().read(range).await.expect("its bytes are there");
     assert!(read == bytes, "{key:?} says something else");
+}
+
+async fn a_group_that_is_not_there_is_refused(bench: &mut dyn LogBench) {
+    let log = bench.make().await;
+    let answer = log.propose(GroupId(u16::MAX), open_bucket(1), None).await;
+    assert!(matches!(answer, Err(MetadataError::NoGroup { group: u16::MAX })), "{answer:?}");
+    // Nothing of it was logged that would have to be applied.
+    let bench = &*bench;
+    for (group, n) in jobs(1..4) {
+        propose(bench, &*log, group, n).await.expect("logged");
+    }
 }
 
 async fn a_failed_flush_refuses_everything(bench: &mut dyn LogBench) {

@@ -188,7 +188,7 @@ impl Log {
     /// Opens the drive, recovers everything, and opens the log.
     pub(super) fn start(world: &TestWorld, limits: Limits) -> Result<Self, String> {
         let open = OpenDrive { root: Path::new(ROOT), given_key: None, limits: &limits };
-        let opened = open_drive(&world.ports, &open, &mut |_| Ok(())).map_err(|e| e.to_string())?;
+        let opened = open_drive(&world.ports, &open).map_err(|e| e.to_string())?;
         let pool = SegmentPool::open(&world.ports, &opened, &limits, DriveHealth::default());
         let pool = Arc::new(pool.map_err(|error| error.to_string())?);
         let segments = Arc::new(LogSegments::new(Arc::clone(&pool)));
@@ -342,7 +342,7 @@ pub(super) fn found_on(world: &TestWorld) -> Found {
 pub(super) fn pool_of(world: &TestWorld) -> Arc<SegmentPool> {
     let limits = small_limits();
     let open = OpenDrive { root: Path::new(ROOT), given_key: None, limits: &limits };
-    let opened = open_drive(&world.ports, &open, &mut |_| Ok(())).expect("opens");
+    let opened = open_drive(&world.ports, &open).expect("opens");
     let pool = SegmentPool::open(&world.ports, &opened, &limits, DriveHealth::default());
     Arc::new(pool.expect("opens"))
 }
