@@ -58,8 +58,9 @@ impl Md5Pool {
         queue.waiting.push_back(lane);
         if queue.runners == 0 || queue.waiting.len() > LANES {
             queue.runners += 1;
-            let queue = Arc::clone(&self.queue);
-            self.runtime.spawn_blocking("md5", Box::new(move || run(&queue)));
+            let runner = Runner { queue: Arc::clone(&self.queue), ended: false };
+            drop(queue);
+            self.runtime.spawn_blocking("md5", Box::new(move || runner.run()));
         }
         hashed
     }
@@ -69,11 +70,29 @@ fn lock(queue: &Mutex<Queue>) -> MutexGuard<'_, Queue> {
     queue.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Hashes until nothing waits.
-fn run(queue: &Mutex<Queue>) {
-    let mut lanes = Vec::with_capacity(LANES);
-    loop {
-        let mut queue = lock(queue);
+/// A piece of work that hashes until nothing waits.
+struct Runner {
+    queue: Arc<Mutex<Queue>>,
+    ended: bool,
+}
+
+impl Runner {
+    fn run(mut self) {
+        let mut lanes = Vec::with_capacity(LANES);
+        while self.fill(&mut lanes) {
+            step(&mut lanes);
+            for at in (0..lanes.len()).rev() {
+                if !lanes[at].advance() {
+                    lanes.swap_remove(at).finish();
+                }
+            }
+        }
+    }
+
+    /// Gives what waits the lanes that are free. Ends with no where nothing is left to do, before
+    /// anything more can come.
+    fn fill(&mut self, lanes: &mut Vec<Lane>) -> bool {
+        let mut queue = lock(&self.queue);
         while lanes.len() < LANES
             && let Some(mut lane) = queue.waiting.pop_front()
         {
@@ -85,13 +104,20 @@ fn run(queue: &Mutex<Queue>) {
         }
         if lanes.is_empty() {
             queue.runners -= 1;
-            return;
+            self.ended = true;
         }
-        drop(queue);
-        step(&mut lanes);
-        for at in (0..lanes.len()).rev() {
-            if !lanes[at].advance() {
-                lanes.swap_remove(at).finish();
+        !self.ended
+    }
+}
+
+impl Drop for Runner {
+    /// A runner that was not let run leaves nobody waiting for it.
+    fn drop(&mut self) {
+        if !self.ended {
+            let mut queue = lock(&self.queue);
+            queue.runners -= 1;
+            if queue.runners == 0 {
+                queue.waiting.clear();
             }
         }
     }
@@ -192,5 +218,13 @@ mod tests {
         }
         let md5 = runtime.run(pool.hash(Md5::new(), vec![piece.clone()])).expect("the pool runs");
         assert_eq!(md5.finish(), md5_simd::digest(&piece));
+    }
+
+    #[test]
+    fn nobody_waits_for_a_store_that_has_ended() {
+        let (runtime, pool) = pool();
+        let hashed = pool.hash(Md5::new(), vec![Bytes::from(vec![1; 1 << 20])]);
+        runtime.stop();
+        assert!(runtime.run(hashed).is_err());
     }
 }
