@@ -159,7 +159,7 @@ fn contents(world: &SimWorld) -> String {
 
 async fn versions(engine: &Engine, bucket: &BucketName) -> Vec<VersionInfo> {
     let list = ListVersions {
-        bucket: bucket.clone(),
+        bucket: bucket.clone().into(),
         prefix: String::new(),
         delimiter: String::new(),
         after: None,
@@ -181,7 +181,7 @@ async fn line(engine: &Engine, bucket: &BucketName, version: &VersionInfo) -> St
         return format!("{head} marker");
     }
     let get = GetObject {
-        bucket: bucket.clone(),
+        bucket: bucket.clone().into(),
         key: key.clone(),
         version: Some(*id),
         range: None,
@@ -266,12 +266,12 @@ async fn churn(engine: &Engine) {
 
 async fn versioning(engine: &Engine, bucket: &str, state: Versioning) {
     let bucket = BucketName::parse(bucket).expect("a name");
-    engine.set_versioning(&bucket, state).await.expect("set");
+    engine.set_versioning(&bucket.clone().into(), state).await.expect("set");
 }
 
 async fn delete(engine: &Engine, bucket: &str, key: &str) {
     let delete = DeleteObject {
-        bucket: BucketName::parse(bucket).expect("a name"),
+        bucket: BucketName::parse(bucket).expect("a name").into(),
         key: ObjectKey::parse(key).expect("a key"),
         version: None,
         condition: WriteCondition::default(),
@@ -281,7 +281,7 @@ async fn delete(engine: &Engine, bucket: &str, key: &str) {
 
 async fn put(engine: &Engine, bucket: &str, key: &str, len: usize, fill: u8) {
     let put = PutObject {
-        bucket: BucketName::parse(bucket).expect("a name"),
+        bucket: BucketName::parse(bucket).expect("a name").into(),
         key: ObjectKey::parse(key).expect("a key"),
         length: Some(len as u64),
         headers: Vec::new(),

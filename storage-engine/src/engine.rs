@@ -8,7 +8,8 @@ use coffer_types::{AccountId, BucketName};
 use futures::Stream;
 
 use crate::bucket::{
-    BucketError, BucketInfo, BucketPage, BucketStats, CreateBucket, ListBuckets, Versioning,
+    BucketError, BucketInfo, BucketPage, BucketRef, BucketStats, CreateBucket, ListBuckets,
+    Versioning,
 };
 use crate::documents::{Document, DocumentError, PutDocument};
 use crate::limits::Limits;
@@ -159,8 +160,8 @@ impl Engine {
     }
 
     /// Deletes an empty bucket.
-    pub async fn delete_bucket(&self, name: &BucketName) -> Result<(), BucketError> {
-        bucket::remove::remove(&self.store, name).await
+    pub async fn delete_bucket(&self, bucket: &BucketRef) -> Result<(), BucketError> {
+        bucket::remove::remove(&self.store, bucket).await
     }
 
     /// Looks a bucket up.
@@ -181,10 +182,10 @@ impl Engine {
     /// Enables or suspends versioning.
     pub async fn set_versioning(
         &self,
-        name: &BucketName,
+        bucket: &BucketRef,
         versioning: Versioning,
     ) -> Result<(), BucketError> {
-        bucket::versioning::set(&self.store, name, versioning).await
+        bucket::versioning::set(&self.store, bucket, versioning).await
     }
 
     /// Puts an object. When this returns, data and metadata are durable.

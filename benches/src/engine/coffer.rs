@@ -70,7 +70,7 @@ impl Coffer {
 impl Store for Coffer {
     async fn put(&self, key: String, body: Bytes) -> anyhow::Result<()> {
         let put = PutObject {
-            bucket: self.bucket.clone(),
+            bucket: self.bucket.clone().into(),
             key: ObjectKey::parse(key)?,
             length: Some(body.len() as u64),
             headers: Vec::new(),

@@ -133,7 +133,7 @@ async fn timed(
     delimiter: &str,
 ) -> anyhow::Result<(Duration, ObjectPage)> {
     let list = ListObjects {
-        bucket: store.bucket().clone(),
+        bucket: store.bucket().clone().into(),
         prefix: String::new(),
         delimiter: delimiter.to_owned(),
         after: (!after.is_empty()).then(|| after.to_owned()),

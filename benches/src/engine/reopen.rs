@@ -79,7 +79,7 @@ pub async fn reopen_after_kill(
 
 async fn has(store: &Coffer, key: String) -> anyhow::Result<bool> {
     let get = GetObject {
-        bucket: store.bucket().clone(),
+        bucket: store.bucket().clone().into(),
         key: ObjectKey::parse(key)?,
         version: None,
         range: None,

@@ -13,7 +13,7 @@ pub(crate) async fn delete_bucket(
 ) -> Result<S3Response<DeleteBucketOutput>, Failure> {
     let asked = api.asked(&request)?;
     let bucket = api.bucket(&request.input.bucket)?;
-    let name = asked.of_bucket(Action::DeleteBucket, &bucket, bucket.name.clone())?;
-    api.store.delete_bucket(name).await?;
+    let delete = asked.of_bucket(Action::DeleteBucket, &bucket, (&bucket).into())?;
+    api.store.delete_bucket(delete).await?;
     Ok(S3Response::new(DeleteBucketOutput::default()))
 }

@@ -23,7 +23,7 @@ pub(crate) async fn delete_object(
     let bucket = api.bucket(&input.bucket)?;
     let names_tag = input.if_match.is_some();
     let delete = DeleteObject {
-        bucket: bucket.name.clone(),
+        bucket: (&bucket).into(),
         key: key.clone(),
         version,
         condition: WriteCondition {

@@ -79,7 +79,7 @@ async fn delete_one(
     let version = parse_version(version.as_deref())?;
     let names_tag = object.e_tag.is_some();
     let delete = DeleteObject {
-        bucket: bucket.name.clone(),
+        bucket: bucket.into(),
         key: key.clone(),
         version,
         condition: WriteCondition {

@@ -26,7 +26,7 @@ pub(crate) async fn get_object(
         None => Action::GetObject,
         Some(_) => Action::GetObjectVersion,
     };
-    let get = read.take_get(&bucket.name);
+    let get = read.take_get(bucket);
     let get = asked.of_object(action, bucket, &read.key, get)?;
     let ObjectRead { info, range, body } = api.store.get_object(get).await?;
 

@@ -19,7 +19,7 @@ pub(crate) async fn head_object(
         None => Action::GetObject,
         Some(_) => Action::GetObjectVersion,
     };
-    let get = read.take_get(&bucket.name);
+    let get = read.take_get(bucket);
     let get = asked.of_object(action, bucket, &read.key, get)?;
     let info = api.store.head_object(get).await?;
 

@@ -20,7 +20,7 @@ pub(crate) async fn list_object_versions(
     let names = Names::parse(input.encoding_type.as_ref().map(EncodingType::as_str))?;
     let bucket = api.bucket(&input.bucket)?;
     let view = ListVersions {
-        bucket: bucket.name.clone(),
+        bucket: (&bucket).into(),
         prefix: input.prefix.unwrap_or_default(),
         delimiter: input.delimiter.unwrap_or_default(),
         after: marker(input.key_marker, input.version_id_marker)?,

@@ -20,7 +20,7 @@ pub(crate) async fn list_objects(
     let limit = listing::page_size(input.max_keys)?;
     let bucket = api.bucket(&input.bucket)?;
     let list = ListObjects {
-        bucket: bucket.name.clone(),
+        bucket: (&bucket).into(),
         prefix: input.prefix.unwrap_or_default(),
         delimiter: input.delimiter.unwrap_or_default(),
         after: listing::non_empty(input.marker),

@@ -36,7 +36,7 @@ pub(crate) async fn list_objects_v2(
     let view = View {
         names: Names::parse(input.encoding_type.as_ref().map(EncodingType::as_str))?,
         list: ListObjects {
-            bucket: bucket.name.clone(),
+            bucket: (&bucket).into(),
             prefix: input.prefix.unwrap_or_default(),
             delimiter: input.delimiter.unwrap_or_default(),
             after,

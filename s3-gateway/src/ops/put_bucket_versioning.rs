@@ -20,7 +20,7 @@ pub(crate) async fn put_bucket_versioning(
     document::verify(&asked.state, &request.headers, document::Digest::Optional)?;
     let bucket = api.bucket(&request.input.bucket)?;
     let versioning = parse(&request.input.versioning_configuration)?;
-    let set = (bucket.name.clone(), versioning);
+    let set = ((&bucket).into(), versioning);
     let set = asked.of_bucket(Action::PutBucketVersioning, &bucket, set)?;
     api.store.set_versioning(set).await?;
     Ok(S3Response::new(PutBucketVersioningOutput::default()))

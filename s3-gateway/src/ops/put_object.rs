@@ -30,7 +30,7 @@ pub(crate) async fn put_object(
     let length = announced_length(told, input.content_length)?;
     let claimed = ClaimedDigests::parse(&request.headers)?;
     let put = PutObject {
-        bucket: bucket.name.clone(),
+        bucket: (&bucket).into(),
         key: key.clone(),
         length: Some(length),
         headers: convert::stored_headers(&request.headers)?,

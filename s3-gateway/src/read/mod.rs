@@ -15,7 +15,7 @@ use coffer_storage_engine::object::get::{ByteRange, GetObject};
 use coffer_storage_engine::object::{
     ObjectError, ReadCondition, StoredHeader, TagCondition, VersionId, VersionInfo,
 };
-use coffer_types::{BucketName, ObjectKey, Timestamp};
+use coffer_types::{ObjectKey, Timestamp};
 use hyper::header::{
     ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_LANGUAGE,
     CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, EXPIRES, HeaderMap, HeaderName, HeaderValue,
@@ -103,9 +103,9 @@ impl ReadRequest {
     }
 
     /// What the engine is asked.
-    pub(crate) fn take_get(&mut self, bucket: &BucketName) -> GetObject {
+    pub(crate) fn take_get(&mut self, bucket: &BucketInfo) -> GetObject {
         GetObject {
-            bucket: bucket.clone(),
+            bucket: bucket.into(),
             key: self.key.clone(),
             version: self.version,
             range: self.range,

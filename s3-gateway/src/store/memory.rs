@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use bytes::Bytes;
 use coffer_access::DocumentStore;
 use coffer_storage_engine::bucket::{
-    BucketError, BucketInfo, BucketPage, CreateBucket, ListBuckets, Versioning,
+    BucketError, BucketInfo, BucketPage, BucketRef, CreateBucket, ListBuckets, Versioning,
 };
 use coffer_storage_engine::documents::{Document, DocumentError, PutDocument};
 use coffer_storage_engine::engine::ObjectRead;
@@ -26,8 +26,8 @@ use coffer_storage_engine::object::{
     ETag, ObjectError, TagCondition, VersionId, VersionInfo, WriteCondition,
 };
 use coffer_types::{
-    BucketId, BucketName, ChecksumAlgorithm, ChecksumValue, ObjectKey, Timestamp, VersionSeq,
-    WriterEpoch,
+    BucketId, BucketName, ChecksumAlgorithm, ChecksumValue, GroupId, ObjectKey, Timestamp,
+    VersionSeq, WriterEpoch,
 };
 use s3s::crypto::{Checksum as _, Crc32, Crc32c, Crc64Nvme, Md5, Sha1, Sha256};
 
@@ -60,7 +60,8 @@ struct Version {
 }
 
 impl State {
-    fn bucket(&mut self, name: &BucketName) -> Result<&mut Bucket, ObjectError> {
+    fn bucket(&mut self, bucket: &BucketRef) -> Result<&mut Bucket, ObjectError> {
+        let name = bucket.name();
         self.buckets.get_mut(name).ok_or_else(|| ObjectError::NoSuchBucket(name.clone()))
     }
 }
@@ -154,13 +155,15 @@ impl Memory {
         }
         let id = BucketId { epoch: WriterEpoch(1), counter: 1 };
         let (name, owner) = (c.name, c.owner);
-        let info = BucketInfo { name, id, owner, created: NOW, versioning: Versioning::Off };
+        let (group, versioning) = (GroupId(1), Versioning::Off);
+        let info = BucketInfo { name, id, group, owner, created: NOW, versioning };
         let bucket = Bucket { info: info.clone(), objects: BTreeMap::new() };
         state.buckets.insert(info.name.clone(), bucket);
         Ok(info)
     }
 
-    pub(crate) async fn delete_bucket(&self, name: &BucketName) -> Result<(), BucketError> {
+    pub(crate) async fn delete_bucket(&self, bucket: &BucketRef) -> Result<(), BucketError> {
+        let name = bucket.name();
         let mut state = self.lock();
         let bucket = state.buckets.get(name);
         if bucket.ok_or_else(|| BucketError::NotFound(name.clone()))?.rows().next().is_some() {
@@ -187,9 +190,10 @@ impl Memory {
 
     pub(crate) async fn set_versioning(
         &self,
-        name: &BucketName,
+        bucket: &BucketRef,
         versioning: Versioning,
     ) -> Result<(), BucketError> {
+        let name = bucket.name();
         let mut state = self.lock();
         let bucket = state.buckets.get_mut(name);
         bucket.ok_or_else(|| BucketError::NotFound(name.clone()))?.info.versioning = versioning;

@@ -5,7 +5,7 @@ use std::pin::Pin;
 
 use coffer_access::Authorized;
 use coffer_storage_engine::bucket::{
-    BucketError, BucketInfo, BucketPage, CreateBucket, ListBuckets, Versioning,
+    BucketError, BucketInfo, BucketPage, BucketRef, CreateBucket, ListBuckets, Versioning,
 };
 use coffer_storage_engine::engine::ObjectRead;
 use coffer_storage_engine::object::delete::{DeleteDone, DeleteObject};
@@ -51,9 +51,9 @@ impl Store {
 
     pub(crate) async fn delete_bucket(
         &self,
-        name: Authorized<BucketName>,
+        bucket: Authorized<BucketRef>,
     ) -> Result<(), BucketError> {
-        self.engine.delete_bucket(name.input()).await
+        self.engine.delete_bucket(bucket.input()).await
     }
 
     pub(crate) fn list_buckets(
@@ -65,10 +65,10 @@ impl Store {
 
     pub(crate) async fn set_versioning(
         &self,
-        set: Authorized<(BucketName, Versioning)>,
+        set: Authorized<(BucketRef, Versioning)>,
     ) -> Result<(), BucketError> {
-        let (name, versioning) = set.input();
-        self.engine.set_versioning(name, *versioning).await
+        let (bucket, versioning) = set.input();
+        self.engine.set_versioning(bucket, *versioning).await
     }
 
     pub(crate) async fn put_object(

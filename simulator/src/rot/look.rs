@@ -113,8 +113,13 @@ impl LookAt<'_> {
         let mut after = None;
         loop {
             let (prefix, delimiter) = (String::new(), String::new());
-            let list =
-                ListVersions { bucket: name.clone(), prefix, delimiter, after, limit: 1_000 };
+            let list = ListVersions {
+                bucket: name.clone().into(),
+                prefix,
+                delimiter,
+                after,
+                limit: 1_000,
+            };
             let page = self.engine.list_versions(list).await;
             let page = page.map_err(|error| format!("{name} cannot be listed: {error}"))?;
             listed.extend(page.entries.into_iter().filter_map(|entry| match entry {
@@ -151,7 +156,7 @@ impl LookAt<'_> {
         let mut whole = None;
         for range in [None, tail] {
             let get = GetObject {
-                bucket: name.clone(),
+                bucket: name.clone().into(),
                 key: info.key.clone(),
                 version: Some(info.version),
                 range,
@@ -217,7 +222,8 @@ impl LookAt<'_> {
         let mut after = None;
         loop {
             let (prefix, delimiter) = (String::new(), String::new());
-            let list = ListObjects { bucket: name.clone(), prefix, delimiter, after, limit: 1_000 };
+            let list =
+                ListObjects { bucket: name.clone().into(), prefix, delimiter, after, limit: 1_000 };
             let page = self.engine.list_objects(list).await.map_err(|error| error.to_string())?;
             for entry in &page.entries {
                 let ListEntry::Item(item) = entry else { continue };

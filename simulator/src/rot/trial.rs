@@ -183,7 +183,7 @@ impl Trial<'_> {
         engine.create_bucket(create).await.map_err(|error| failed(&error))?;
         for (key, len) in [("small", 100), ("large", 3 * crate::limits::SMALL_MAX)] {
             let put = PutObject {
-                bucket: bucket.clone(),
+                bucket: bucket.clone().into(),
                 key: ObjectKey::parse(key).expect("a valid key"),
                 length: None,
                 headers: Vec::new(),

@@ -136,7 +136,7 @@ impl Client {
             }
             BucketAction::Remove { key, version, condition } => {
                 let (key, version, condition) = (object_key(key), *version, write(condition));
-                let delete = DeleteObject { bucket, key, version, condition };
+                let delete = DeleteObject { bucket: bucket.into(), key, version, condition };
                 match self.engine.delete_object(delete).await {
                     Ok(done) => {
                         let (version, marker) = (done.version, done.delete_marker);
@@ -148,7 +148,7 @@ impl Client {
             BucketAction::Get { key, version, range, head } => {
                 let (key, version, range) = (object_key(key), *version, *range);
                 let condition = ReadCondition::default();
-                let get = GetObject { bucket, key, version, range, condition };
+                let get = GetObject { bucket: bucket.into(), key, version, range, condition };
                 let got = if *head { self.head(get).await } else { self.get(get).await };
                 got.map_or_else(object_failure, Answer::Reply)
             }
@@ -168,11 +168,11 @@ impl Client {
                 BucketReply::Created(self.engine.create_bucket(create).await?.id)
             }
             BucketAction::Delete => {
-                self.engine.delete_bucket(name).await?;
+                self.engine.delete_bucket(&name.clone().into()).await?;
                 BucketReply::Done
             }
             BucketAction::SetVersioning(versioning) => {
-                self.engine.set_versioning(name, *versioning).await?;
+                self.engine.set_versioning(&name.clone().into(), *versioning).await?;
                 BucketReply::Done
             }
             BucketAction::Lookup => {
@@ -234,12 +234,12 @@ impl Client {
         let ListAction { prefix, delimiter, after, limit, versions } = list.clone();
         if versions {
             let after = after.map(|key| (key, None));
-            let list = ListVersions { bucket, prefix, delimiter, after, limit };
+            let list = ListVersions { bucket: bucket.into(), prefix, delimiter, after, limit };
             let page = self.engine.list_versions(list).await?;
             let entries = page.entries.iter().map(version_entry).collect();
             return Ok(ListReply { entries, next: page.next.map(|(key, _)| key) });
         }
-        let list = ListObjects { bucket, prefix, delimiter, after, limit };
+        let list = ListObjects { bucket: bucket.into(), prefix, delimiter, after, limit };
         let page = self.engine.list_objects(list).await?;
         let entry = |entry: &ListEntry<_>| match entry {
             ListEntry::CommonPrefix(prefix) => Entry::Prefix(prefix.clone()),
@@ -285,7 +285,7 @@ fn object_key(key: &str) -> ObjectKey {
 
 fn put(bucket: BucketName, key: &str, content: &Content, when: &ObjectCondition) -> PutObject {
     PutObject {
-        bucket,
+        bucket: bucket.into(),
         key: object_key(key),
         length: None,
         headers: content.headers(),

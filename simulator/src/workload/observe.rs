@@ -75,7 +75,7 @@ async fn all_versions(
     // Pages that lead nowhere would never end; what they leave out is missed later.
     for _ in 0..PAGES_MAX {
         let list = ListVersions {
-            bucket: bucket.clone(),
+            bucket: bucket.clone().into(),
             prefix: String::new(),
             delimiter: String::new(),
             after: after.clone(),

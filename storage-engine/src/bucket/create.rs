@@ -2,6 +2,7 @@
 //! for the name seals and drops what it opened; a start drops what a crash left without a name.
 
 use super::{BucketError, BucketInfo, CreateBucket, Versioning};
+use crate::metadata::MetadataError;
 use crate::metadata::command::{Command, Outcome};
 use crate::metadata::query;
 use crate::metadata::rows::{BucketState, NameRow};
@@ -22,7 +23,7 @@ pub(crate) async fn create(store: &Store, create: CreateBucket) -> Result<Bucket
         match store.propose(GroupId::SYSTEM, take).await? {
             Outcome::Named { created } => {
                 let versioning = Versioning::Off;
-                return Ok(BucketInfo { name, id: bucket, owner, created, versioning });
+                return Ok(BucketInfo { name, id: bucket, group, owner, created, versioning });
             }
             // Somebody was faster, perhaps with a bucket that is on its way out again.
             _ => drop_unnamed(store, group, bucket).await?,
@@ -70,6 +71,11 @@ fn lightest_group(store: &Store) -> Result<GroupId, BucketError> {
 }
 
 /// A bucket as its rows say.
-pub(crate) fn info(name: BucketName, row: &NameRow, versioning: Versioning) -> BucketInfo {
-    BucketInfo { name, id: row.bucket, owner: row.owner, created: row.created, versioning }
+pub(crate) fn info(
+    name: BucketName,
+    row: &NameRow,
+    versioning: Versioning,
+) -> Result<BucketInfo, MetadataError> {
+    let &NameRow { bucket: id, owner, created, .. } = row;
+    Ok(BucketInfo { name, id, group: row.group()?, owner, created, versioning })
 }

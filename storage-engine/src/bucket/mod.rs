@@ -3,9 +3,13 @@
 pub(crate) mod create;
 pub(crate) mod read;
 pub(crate) mod remove;
+#[cfg(test)]
+mod tests;
 pub(crate) mod versioning;
 
-use coffer_types::{AccountId, BucketId, BucketName, Timestamp};
+use std::fmt;
+
+use coffer_types::{AccountId, BucketId, BucketName, GroupId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::error::ErrorKind;
@@ -30,12 +34,53 @@ pub struct BucketInfo {
     pub name: BucketName,
     /// Its id, never reused.
     pub id: BucketId,
+    /// The group of the log that keeps its rows.
+    pub group: GroupId,
     /// Who owns it.
     pub owner: AccountId,
     /// When it was created.
     pub created: Timestamp,
     /// Whether it keeps versions.
     pub versioning: Versioning,
+}
+
+/// Says which bucket a call is about. A bucket that was looked up stays the one that is meant,
+/// even if its name passes to another one meanwhile.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BucketRef {
+    name: BucketName,
+    found: Option<(BucketId, GroupId)>,
+}
+
+impl BucketRef {
+    /// The name that it had.
+    pub fn name(&self) -> &BucketName {
+        &self.name
+    }
+
+    /// Where it is, if it was looked up before.
+    pub(crate) fn found(&self) -> Option<(BucketId, GroupId)> {
+        self.found
+    }
+}
+
+impl From<BucketName> for BucketRef {
+    /// Whatever bucket has this name when the call is carried out.
+    fn from(name: BucketName) -> Self {
+        Self { name, found: None }
+    }
+}
+
+impl From<&BucketInfo> for BucketRef {
+    fn from(info: &BucketInfo) -> Self {
+        Self { name: info.name.clone(), found: Some((info.id, info.group)) }
+    }
+}
+
+impl fmt::Display for BucketRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.name.fmt(f)
+    }
 }
 
 /// Exact counts of a bucket, kept by the transactions that change them.

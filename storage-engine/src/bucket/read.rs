@@ -1,9 +1,9 @@
 //! Looking buckets up.
 
-use coffer_types::{AccountId, BucketName, GroupId};
+use coffer_types::{AccountId, BucketId, BucketName, GroupId};
 
 use super::create::info;
-use super::{BucketError, BucketInfo, BucketPage, BucketStats, ListBuckets, Versioning};
+use super::{BucketError, BucketInfo, BucketPage, BucketRef, BucketStats, ListBuckets, Versioning};
 use crate::metadata::MetadataError;
 use crate::metadata::query;
 use crate::metadata::rows::{BucketRow, BucketState, NameRow};
@@ -12,7 +12,7 @@ use crate::store::Store;
 /// A bucket by its name.
 pub(crate) fn get(store: &Store, name: &BucketName) -> Result<BucketInfo, BucketError> {
     let (row, bucket) = open_bucket(store, name)?;
-    Ok(info(name.clone(), &row, bucket.versioning))
+    Ok(info(name.clone(), &row, bucket.versioning)?)
 }
 
 fn open_bucket(store: &Store, name: &BucketName) -> Result<(NameRow, BucketRow), BucketError> {
@@ -25,6 +25,16 @@ fn open_bucket(store: &Store, name: &BucketName) -> Result<(NameRow, BucketRow),
     }
 }
 
+/// Where the rows of a bucket are; it may be gone from there.
+pub(crate) fn place(store: &Store, bucket: &BucketRef) -> Result<(BucketId, GroupId), BucketError> {
+    if let Some(found) = bucket.found() {
+        return Ok(found);
+    }
+    let row = query::name(&store.view(GroupId::SYSTEM), bucket.name())?;
+    let row = row.ok_or_else(|| BucketError::NotFound(bucket.name().clone()))?;
+    Ok((row.bucket, row.group()?))
+}
+
 /// One account's buckets.
 pub(crate) fn list(store: &Store, list: &ListBuckets) -> Result<BucketPage, BucketError> {
     let (names, truncated) = query::names(&store.view(GroupId::SYSTEM), list)?;
@@ -32,7 +42,7 @@ pub(crate) fn list(store: &Store, list: &ListBuckets) -> Result<BucketPage, Buck
     for (name, row) in names {
         // A bucket on its way out has no open row and is no longer shown.
         if let Some(versioning) = versioning(store, &row)? {
-            buckets.push(info(name, &row, versioning));
+            buckets.push(info(name, &row, versioning)?);
         }
     }
     Ok(BucketPage { buckets, truncated })

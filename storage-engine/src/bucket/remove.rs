@@ -3,20 +3,18 @@
 
 use coffer_types::{BucketId, BucketName, GroupId};
 
-use super::BucketError;
+use super::{BucketError, BucketRef, read};
 use crate::metadata::command::{Command, Outcome};
-use crate::metadata::query;
 use crate::store::Store;
 
 /// Deletes an empty bucket.
-pub(crate) async fn remove(store: &Store, name: &BucketName) -> Result<(), BucketError> {
-    let not_found = || BucketError::NotFound(name.clone());
-    let row = query::name(&store.view(GroupId::SYSTEM), name)?.ok_or_else(not_found)?;
-    let group = row.group()?;
-    match store.propose(group, Command::SealBucket { bucket: row.bucket }).await? {
+pub(crate) async fn remove(store: &Store, bucket: &BucketRef) -> Result<(), BucketError> {
+    let (id, group) = read::place(store, bucket)?;
+    let name = bucket.name();
+    match store.propose(group, Command::SealBucket { bucket: id }).await? {
         Outcome::NotEmpty => Err(BucketError::NotEmpty(name.clone())),
-        Outcome::NoBucket => Err(not_found()),
-        _ => finish(store, name, group, row.bucket).await,
+        Outcome::NoBucket => Err(BucketError::NotFound(name.clone())),
+        _ => finish(store, name, group, id).await,
     }
 }
 

@@ -1,9 +1,9 @@
 //! Deleting a version, or hiding a key behind a delete marker.
 
-use coffer_types::{BucketName, ObjectKey};
+use coffer_types::ObjectKey;
 
 use super::{ObjectError, VersionId, WriteCondition, find};
-use crate::bucket::Versioning;
+use crate::bucket::{BucketRef, Versioning};
 use crate::metadata::command::{Command, Outcome};
 use crate::metadata::query;
 use crate::store::Store;
@@ -12,7 +12,7 @@ use crate::store::Store;
 #[derive(Clone, Debug)]
 pub struct DeleteObject {
     /// In which bucket.
-    pub bucket: BucketName,
+    pub bucket: BucketRef,
     /// Which key.
     pub key: ObjectKey,
     /// Which version; `None` removes the object, or adds a delete marker where versions are kept.
@@ -33,7 +33,7 @@ pub struct DeleteDone {
 /// Deletes a version or hides a key.
 pub(crate) async fn delete(store: &Store, delete: DeleteObject) -> Result<DeleteDone, ObjectError> {
     let target = find::target(store, &delete.bucket)?;
-    let DeleteObject { bucket: name, key, version, condition } = delete;
+    let DeleteObject { bucket: named, key, version, condition } = delete;
     let unconditional = condition == WriteCondition::default();
     if unconditional && version.is_none() && target.versioning == Versioning::Off {
         // Nothing to delete is nothing to log: the view shows all that was ever acknowledged.
@@ -48,6 +48,6 @@ pub(crate) async fn delete(store: &Store, delete: DeleteObject) -> Result<Delete
         Outcome::Deleted { version, delete_marker } => {
             Ok(DeleteDone { version: version.map(Into::into), delete_marker })
         }
-        refused => Err(super::refusal(refused, name)),
+        refused => Err(super::refusal(refused, &named)),
     }
 }

@@ -1,9 +1,9 @@
 //! Finding the bucket and the version that a call is about.
 
-use coffer_types::{BucketId, BucketName, GroupId, ObjectKey, VersionSeq};
+use coffer_types::{BucketId, GroupId, ObjectKey, VersionSeq};
 
 use super::{ObjectError, ReadCondition, TagCondition, VersionId, VersionInfo};
-use crate::bucket::Versioning;
+use crate::bucket::{BucketError, BucketRef, Versioning, read};
 use crate::index::IndexView;
 use crate::metadata::command::VersionName;
 use crate::metadata::query;
@@ -19,16 +19,18 @@ pub(crate) struct Target {
 }
 
 /// Finds an open bucket.
-pub(crate) fn target(store: &Store, name: &BucketName) -> Result<Target, ObjectError> {
-    let missing = || ObjectError::NoSuchBucket(name.clone());
-    let row = query::name(&store.view(GroupId::SYSTEM), name)?.ok_or_else(missing)?;
-    let group = row.group()?;
+pub(crate) fn target(store: &Store, bucket: &BucketRef) -> Result<Target, ObjectError> {
+    let missing = || ObjectError::NoSuchBucket(bucket.name().clone());
+    let (id, group) = read::place(store, bucket).map_err(|error| match error {
+        BucketError::Metadata(error) => error.into(),
+        _ => missing(),
+    })?;
     let view = store.view(group);
-    let bucket = query::bucket(&view, row.bucket)?.ok_or_else(missing)?;
-    if bucket.state != BucketState::Open {
+    let row = query::bucket(&view, id)?.ok_or_else(missing)?;
+    if row.state != BucketState::Open {
         return Err(missing());
     }
-    Ok(Target { bucket: row.bucket, group, versioning: bucket.versioning, view })
+    Ok(Target { bucket: id, group, versioning: row.versioning, view })
 }
 
 /// A version with bytes.

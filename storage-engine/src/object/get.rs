@@ -1,11 +1,12 @@
 //! Getting an object, or what is known about it.
 
 use bytes::Bytes;
-use coffer_types::{BucketName, ObjectKey};
+use coffer_types::ObjectKey;
 use futures::{StreamExt, stream};
 
 use super::find::{self, Found};
 use super::{ObjectError, ReadCondition, VersionId, VersionInfo};
+use crate::bucket::BucketRef;
 use crate::engine::{ByteStream, ObjectRead};
 use crate::metadata::query;
 use crate::metadata::rows::ExtentRun;
@@ -42,7 +43,7 @@ impl ByteRange {
 #[derive(Clone, Debug)]
 pub struct GetObject {
     /// From which bucket.
-    pub bucket: BucketName,
+    pub bucket: BucketRef,
     /// Which key.
     pub key: ObjectKey,
     /// Which version; `None` for the current one.

@@ -1,8 +1,9 @@
 //! Listing objects and versions in key order.
 
-use coffer_types::{BucketName, ObjectKey, Timestamp};
+use coffer_types::{ObjectKey, Timestamp};
 
 use super::{ETag, ObjectError, VersionId, VersionInfo, find};
+use crate::bucket::BucketRef;
 use crate::metadata::query;
 use crate::store::Store;
 
@@ -10,7 +11,7 @@ use crate::store::Store;
 #[derive(Clone, Debug)]
 pub struct ListObjects {
     /// In which bucket.
-    pub bucket: BucketName,
+    pub bucket: BucketRef,
     /// Only keys that begin so.
     pub prefix: String,
     /// Keys that share a run up to this text behind the prefix are shown once; empty for none.
@@ -58,7 +59,7 @@ pub struct ObjectPage {
 #[derive(Clone, Debug)]
 pub struct ListVersions {
     /// In which bucket.
-    pub bucket: BucketName,
+    pub bucket: BucketRef,
     /// Only keys that begin so.
     pub prefix: String,
     /// As in [`ListObjects`].

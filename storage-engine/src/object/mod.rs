@@ -15,6 +15,7 @@ use std::fmt;
 use coffer_types::{BucketName, ChecksumValue, ObjectKey, Timestamp, VersionSeq};
 use serde::{Deserialize, Serialize};
 
+use crate::bucket::BucketRef;
 use crate::error::ErrorKind;
 use crate::metadata::MetadataError;
 use crate::metadata::command::Outcome;
@@ -278,9 +279,9 @@ impl From<ReadError> for ObjectError {
 }
 
 /// The error of a command that was refused.
-fn refusal(outcome: Outcome, bucket: BucketName) -> ObjectError {
+fn refusal(outcome: Outcome, bucket: &BucketRef) -> ObjectError {
     match outcome {
-        Outcome::NoBucket => ObjectError::NoSuchBucket(bucket),
+        Outcome::NoBucket => ObjectError::NoSuchBucket(bucket.name().clone()),
         Outcome::PreconditionFailed(name) => ObjectError::PreconditionFailed(name),
         Outcome::NothingToMatch => ObjectError::NothingToMatch,
         other => unreachable!("an object command has no outcome {other:?}"),

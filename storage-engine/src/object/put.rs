@@ -2,11 +2,12 @@
 
 use std::pin::Pin;
 
-use coffer_types::{BucketName, ObjectKey, Timestamp};
+use coffer_types::{ObjectKey, Timestamp};
 
 use super::body::Body;
 use super::intake::{self, Taken};
 use super::{ETag, ObjectError, StoredHeader, VersionId, WriteCondition, find};
+use crate::bucket::BucketRef;
 use crate::metadata::command::{Command, Outcome, PutVersion};
 use crate::metadata::rows::TagRow;
 use crate::metadata::{condition, query};
@@ -16,7 +17,7 @@ use crate::store::Store;
 #[derive(Clone, Debug)]
 pub struct PutObject {
     /// Into which bucket.
-    pub bucket: BucketName,
+    pub bucket: BucketRef,
     /// Under which key.
     pub key: ObjectKey,
     /// Bytes announced, if they were: the body must have exactly as many.
@@ -56,7 +57,7 @@ pub(crate) async fn put(
     // Saves the upload of what is refused anyway, and warms the pages that `apply` will read.
     let current = query::current(&target.view, target.bucket, &put.key)?;
     condition::check(&put.condition, current.as_ref())
-        .map_err(|outcome| super::refusal(outcome, put.bucket.clone()))?;
+        .map_err(|outcome| super::refusal(outcome, &put.bucket))?;
     let find::Target { bucket, group, versioning: _, view } = target;
     drop(view);
     let taken = intake::take(store, group, put.length, body).await?;
@@ -78,7 +79,7 @@ pub(crate) async fn put(
         Outcome::Put { version, versioned, modified } => {
             (versioned.then(|| VersionId::from(version)), modified)
         }
-        refused => return Err(super::refusal(refused, put.bucket)),
+        refused => return Err(super::refusal(refused, &put.bucket)),
     };
     Ok(PutDone { version, etag: etag.to_etag(), size, modified, checksums: verified.checksums })
 }

@@ -92,7 +92,7 @@ fn opened(world: &TestWorld) -> Store {
 
 fn put(world: &TestWorld, store: &Store, number: u8) {
     let object = PutObject {
-        bucket: bucket(),
+        bucket: bucket().into(),
         key: key(number),
         length: Some(LEN as u64),
         headers: Vec::new(),
@@ -105,7 +105,7 @@ fn put(world: &TestWorld, store: &Store, number: u8) {
 
 fn read(world: &TestWorld, store: &Store, number: u8) -> Vec<u8> {
     let what = GetObject {
-        bucket: bucket(),
+        bucket: bucket().into(),
         key: key(number),
         version: None,
         range: None,
@@ -132,7 +132,8 @@ fn churned(world: &TestWorld) -> Store {
     }
     for number in (0..OBJECTS).filter(|number| number % 4 < 2) {
         let condition = WriteCondition::default();
-        let what = DeleteObject { bucket: bucket(), key: key(number), version: None, condition };
+        let what =
+            DeleteObject { bucket: bucket().into(), key: key(number), version: None, condition };
         world.runtime.run(delete::delete(&store, what)).expect("deleted");
     }
     store

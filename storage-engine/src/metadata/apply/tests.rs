@@ -211,7 +211,7 @@ fn versions(view: &IndexView, limit: usize) -> Vec<(String, Version, bool)> {
     let mut after = None;
     loop {
         let list = ListVersions {
-            bucket: coffer_types::BucketName::parse("bucket").expect("valid"),
+            bucket: coffer_types::BucketName::parse("bucket").expect("valid").into(),
             prefix: String::new(),
             delimiter: String::new(),
             after: after.take(),
@@ -241,7 +241,7 @@ fn listed(view: &IndexView, limit: usize) -> Vec<(String, u64)> {
     let mut after = None;
     loop {
         let list = ListObjects {
-            bucket: coffer_types::BucketName::parse("bucket").expect("valid"),
+            bucket: coffer_types::BucketName::parse("bucket").expect("valid").into(),
             prefix: String::new(),
             delimiter: String::new(),
             after: after.take(),
