@@ -30,6 +30,7 @@ mod read_gate;
 mod start;
 mod status;
 mod store;
+mod switch;
 mod tasks;
 
 pub use check::{CheckReport, DamagedVersion, check, rebuild_index};

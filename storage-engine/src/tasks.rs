@@ -17,9 +17,10 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures::future::{BoxFuture, select};
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
 
 use crate::ports::{BlockingTask, Runtime, Task, World};
+use crate::switch::Switch;
 
 /// Counts what a store runs, and tells it to stop. Cheap to clone.
 #[derive(Clone)]
@@ -30,7 +31,7 @@ pub(crate) struct Tasks {
 struct Shared {
     /// The world without the counting.
     below: World,
-    closing: watch::Sender<bool>,
+    closing: Switch,
     ended: AtomicBool,
     running: AtomicUsize,
     /// Told when the last one of those that run has ended.
@@ -54,7 +55,7 @@ impl Tasks {
         let tasks = Self {
             shared: Arc::new(Shared {
                 below: world.clone(),
-                closing: watch::Sender::new(false),
+                closing: Switch::default(),
                 ended: AtomicBool::new(false),
                 running: AtomicUsize::new(0),
                 idle: Notify::new(),
@@ -70,19 +71,17 @@ impl Tasks {
     }
 
     pub(crate) fn is_closing(&self) -> bool {
-        *self.shared.closing.borrow()
+        self.shared.closing.is_on()
     }
 
     /// Tells the jobs that go on for ever to end.
     pub(crate) fn close(&self) {
-        self.shared.closing.send_replace(true);
+        self.shared.closing.turn(true);
     }
 
     /// Goes on with a job until it ends or the store closes; then it is dropped where it waits.
     pub(crate) async fn until_closing(&self, job: Task) {
-        // The sender lives as long as this value.
-        let mut closing = self.shared.closing.subscribe();
-        select(pin!(closing.wait_for(|closing| *closing)), job).await;
+        select(pin!(self.shared.closing.until(true)), job).await;
     }
 
     /// Starts nothing more, and returns when everything has ended.

@@ -8,12 +8,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use coffer_types::GroupId;
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
 
 use crate::index::{Checkpoint, CheckpointError};
 use crate::limits::Limits;
 use crate::metadata::state_machine::{BatchEnd, Group, StateMachines};
 use crate::ports::Runtime;
+use crate::switch::Switch;
 
 /// What checkpoints share with the rest of the engine.
 #[derive(Debug)]
@@ -26,7 +27,7 @@ pub(crate) struct CheckpointState {
     /// Why no writes are taken any more: a checkpoint failed, or a command could not be applied.
     pub(crate) failure: OnceLock<String>,
     /// Whether proposals wait because an overlay is too large.
-    pub(crate) crowded: watch::Sender<bool>,
+    pub(crate) crowded: Switch,
 }
 
 impl CheckpointState {
@@ -36,7 +37,7 @@ impl CheckpointState {
             taken: Notify::new(),
             count: AtomicU64::new(0),
             failure: OnceLock::new(),
-            crowded: watch::Sender::new(false),
+            crowded: Switch::default(),
         })
     }
 }
@@ -87,7 +88,7 @@ impl Checkpoints {
                 due = Some((group.id, waiting));
             }
         }
-        self.state.crowded.send_if_modified(|now| std::mem::replace(now, crowded) != crowded);
+        self.state.crowded.turn(crowded);
         let Some((due, _)) = due else { return };
         if self.state.failure.get().is_some() || self.state.busy.swap(true, Ordering::AcqRel) {
             return;
@@ -133,7 +134,7 @@ impl Checkpoints {
                 Err(error) => state.fail(&error),
             }
             // Also if there is still much: only a batch can begin the next checkpoint.
-            state.crowded.send_replace(false);
+            state.crowded.turn(false);
             state.busy.store(false, Ordering::Release);
             state.taken.notify_waiters();
         };
@@ -144,11 +145,7 @@ impl Checkpoints {
 impl CheckpointState {
     /// Waits while an overlay is too large for its checkpoint to keep up.
     pub(crate) async fn wait_for_room(&self) {
-        if *self.crowded.borrow() {
-            let mut crowded = self.crowded.subscribe();
-            // The sender lives as long as this state.
-            let _ = crowded.wait_for(|crowded| !crowded).await;
-        }
+        self.crowded.until(false).await;
     }
 
     fn fail(&self, error: &CheckpointError) {
@@ -160,7 +157,7 @@ impl CheckpointState {
         if self.failure.set(why.to_owned()).is_ok() {
             tracing::error!(error = why, "no more writes until restart");
         }
-        self.crowded.send_replace(false);
+        self.crowded.turn(false);
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use coffer_types::Clock;
 use futures::future::{self, Either};
-use tokio::sync::{Notify, Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
 
 use crate::ports::{Runtime, Task};
 
@@ -170,10 +170,10 @@ async fn pausing_ends(runtime: &Arc<dyn Runtime>) {
 async fn permits_and_notices_pass_between_tasks(runtime: &Arc<dyn Runtime>) {
     const TASKS: usize = 20;
     let permits = Arc::new(Semaphore::new(2));
-    let (count, mut counted) = watch::channel(0_usize);
-    let (count, go) = (Arc::new(count), Arc::new(Notify::new()));
+    let (done, mut ended) = mpsc::channel(TASKS);
+    let go = Arc::new(Notify::new());
     for index in 0..TASKS {
-        let (permits, count, go) = (Arc::clone(&permits), Arc::clone(&count), Arc::clone(&go));
+        let (permits, done, go) = (Arc::clone(&permits), done.clone(), Arc::clone(&go));
         let inner = Arc::clone(runtime);
         SPAWNS[index % 2](
             &**runtime,
@@ -184,12 +184,14 @@ async fn permits_and_notices_pass_between_tasks(runtime: &Arc<dyn Runtime>) {
                 let permit = permits.acquire().await.expect("never closed");
                 inner.pause().await;
                 drop(permit);
-                count.send_modify(|n| *n += 1);
+                done.send(index).await.expect("somebody counts");
             }),
         );
     }
-    counted.wait_for(|n| *n == TASKS - 1).await.expect("the tasks count");
+    for _ in 1..TASKS {
+        assert_ne!(ended.recv().await, Some(0), "the first one was not told to go on");
+    }
     go.notify_one();
-    counted.wait_for(|n| *n == TASKS).await.expect("the last task counts");
+    assert_eq!(ended.recv().await, Some(0));
     assert_eq!(permits.available_permits(), 2);
 }
