@@ -52,6 +52,8 @@ pub struct Launch {
     pub keys: Option<Keys>,
     /// Log as JSON, which the log check reads most reliably.
     pub json_log: bool,
+    /// The current folder of the server; beside the drive if not given.
+    pub folder: Option<PathBuf>,
 }
 
 impl Launch {
@@ -61,7 +63,20 @@ impl Launch {
             access: "TESTROOTACCESSKEY".to_owned(),
             secret: "a-secret-that-only-these-tests-know-0123".to_owned(),
         };
-        Self { drive: drive.to_owned(), config: None, keys: Some(keys), json_log: true }
+        Self {
+            drive: drive.to_owned(),
+            config: None,
+            keys: Some(keys),
+            json_log: true,
+            folder: None,
+        }
+    }
+
+    /// In this current folder.
+    #[must_use]
+    pub fn within(mut self, folder: &Path) -> Self {
+        self.folder = Some(folder.to_owned());
+        self
     }
 
     /// With a configuration file.
@@ -88,7 +103,8 @@ impl Launch {
             command.env("COFFER_ROOT_SECRET_KEY", &keys.secret);
         }
         // So that a `coffer.toml` of the repository is not picked up.
-        command.current_dir(self.drive.parent().unwrap_or(Path::new("/")));
+        let beside = || self.drive.parent().unwrap_or(Path::new("/"));
+        command.current_dir(self.folder.as_deref().unwrap_or_else(beside));
         command
     }
 

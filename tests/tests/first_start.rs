@@ -49,6 +49,18 @@ fn a_first_start_is_quick_small_and_tells_the_next_step() {
     server.stop();
 }
 
+#[test]
+fn a_folder_may_be_named_by_its_name_alone() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut server = Launch::on(Path::new("store")).within(folder.path()).start();
+    server.create_bucket("bucket");
+    server.stop();
+    let mut check = coffer();
+    check.args(["check", "store"]).current_dir(folder.path());
+    let output = run_for_output(&mut check, PATIENCE);
+    assert_eq!(output.code, Some(0), "{}", output.text);
+}
+
 /// The printed line works as pasted, in the folder in which the server was started.
 fn check_curl_line(server: &Server, log: &str) {
     let line = log

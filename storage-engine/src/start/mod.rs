@@ -168,7 +168,9 @@ fn limits(world: &World, sizes: &Sizes, root: &Path) -> Result<Limits, OpenError
     };
     let existing =
         root.ancestors().find(|folder| world.file_system.exists(folder).is_ok_and(|exists| exists));
-    let space = world.file_system.space(existing.unwrap_or(root)).map_err(|error| {
+    // A relative path of which nothing exists yet begins in the current folder.
+    let existing = existing.unwrap_or(if root.is_relative() { Path::new(".") } else { root });
+    let space = world.file_system.space(existing).map_err(|error| {
         OpenError::Refused(format!("cannot look at {}: {error}", root.display()))
     })?;
     let limits = Limits::for_drive(space.total);
