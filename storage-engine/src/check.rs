@@ -60,9 +60,9 @@ pub async fn rebuild_index(config: EngineConfig, world: World) -> Result<Vec<Str
     let rebuild = move || {
         let rebuild: BTreeSet<_> = all_groups().collect();
         // What is built anew needs no look at the pages before.
-        let (rebuild_shards, check_pages) = (true, false);
+        let (rebuild_shards, check_pages, may_format) = (true, false, false);
         let world = work_world;
-        let load = load(Load { world, config, rebuild, rebuild_shards, check_pages })?;
+        let load = load(Load { world, config, rebuild, rebuild_shards, check_pages, may_format })?;
         let Loaded { mut states, shards, mut report, .. } = load;
         let closed = crate::background::checkpoint::checkpoint_all(states.groups_mut());
         closed.map_err(|error| refused(&error))?;
@@ -77,8 +77,9 @@ pub async fn rebuild_index(config: EngineConfig, world: World) -> Result<Vec<Str
 fn run(config: EngineConfig, world: World) -> Result<CheckReport, OpenError> {
     let mut report = CheckReport::default();
     let (rebuild, rebuild_shards, check_pages) = (BTreeSet::new(), false, true);
+    let may_format = false;
     let config = EngineConfig { accept_loss: true, ..config };
-    let loaded = load(Load { world, config, rebuild, rebuild_shards, check_pages })?;
+    let loaded = load(Load { world, config, rebuild, rebuild_shards, check_pages, may_format })?;
     report.replayed_commands = loaded.report.replayed_commands;
     report.problems.extend(loaded.report.damage.iter().cloned());
     // A damaged index is set aside; what follows is checked on the one built in its place.

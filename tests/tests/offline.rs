@@ -83,6 +83,21 @@ fn a_running_drive_is_not_checked_from_outside() {
     server.stop();
 }
 
+#[test]
+fn a_folder_without_a_store_is_not_called_sound() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (empty, missing) = (folder.path().join("empty"), folder.path().join("missing"));
+    fs::create_dir(&empty).expect("made");
+    for drive in [&empty, &missing] {
+        for command in ["check", "rebuild-index"] {
+            let output = offline(command, drive);
+            assert_eq!(output.code, Some(1), "{command} {}: {}", drive.display(), output.text);
+            assert!(output.text.contains("there is no store"), "{}", output.text);
+        }
+    }
+    assert!(!missing.exists() && fs::read_dir(&empty).expect("read").next().is_none());
+}
+
 /// A stopped store with objects, versions and a delete marker.
 fn filled(folder: &Path) -> Launch {
     let launch = Launch::on(&folder.join("drive"));

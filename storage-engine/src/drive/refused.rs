@@ -15,6 +15,12 @@ pub enum DriveRefused {
         /// The folder.
         folder: PathBuf,
     },
+    /// Nothing was ever stored in the folder, or there is none.
+    #[error("there is no store in {}: give the folder of one; nothing was made", folder.display())]
+    NoStore {
+        /// The folder.
+        folder: PathBuf,
+    },
     /// The folder holds something else.
     #[error(
         "{} holds {name:?}, which is not a part of a store: give an empty folder; nothing in it \

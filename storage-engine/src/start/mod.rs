@@ -68,6 +68,8 @@ pub(crate) struct Load {
     pub(crate) rebuild_shards: bool,
     /// Whether every page of every index file is verified, however long it is.
     pub(crate) check_pages: bool,
+    /// Whether an empty folder, or none, becomes a drive.
+    pub(crate) may_format: bool,
 }
 
 /// Opens a store and begins to serve.
@@ -78,8 +80,14 @@ pub(crate) async fn open(
     let (tasks, world) = Tasks::of(&world);
     let load_world = world.clone();
     let load = move || {
-        let (rebuild, rebuild_shards, check_pages) = (BTreeSet::new(), false, false);
-        load(Load { world: load_world, config, rebuild, rebuild_shards, check_pages })
+        load(Load {
+            world: load_world,
+            config,
+            rebuild: BTreeSet::new(),
+            rebuild_shards: false,
+            check_pages: false,
+            may_format: true,
+        })
     };
     let loaded = blocking(&world, load).await??;
     let started = blocking(&world, move || serve(loaded, tasks)).await?;
@@ -109,7 +117,7 @@ pub(crate) async fn blocking<R: Send + 'static>(
 
 /// Reads everything that a start needs. Blocks.
 pub(crate) fn load(load: Load) -> Result<Loaded, OpenError> {
-    let Load { world, config, rebuild, rebuild_shards, check_pages } = load;
+    let Load { world, config, rebuild, rebuild_shards, check_pages, may_format } = load;
     let [root] = config.drives.as_slice() else {
         return Err(OpenError::Refused(format!(
             "this version serves exactly one drive, {} were given: name one folder",
@@ -121,7 +129,7 @@ pub(crate) fn load(load: Load) -> Result<Loaded, OpenError> {
         StoreKeySource::OnDrive => None,
         StoreKeySource::Given(bytes) => Some(StoreKey::new(Zeroizing::new(*bytes))),
     };
-    let open = OpenDrive { root, given_key, limits: &limits };
+    let open = OpenDrive { root, given_key, limits: &limits, may_format };
     let drive = open_drive(&world, &open).map_err(|error| refused(&error))?;
     make_folders(&world, &drive.paths)?;
     let segment_len = drive.identity.segment_len;

@@ -118,6 +118,8 @@ pub struct OpenDrive<'a> {
     pub given_key: Option<StoreKey>,
     /// Sizes; the segment length counts only for a drive that is formatted now.
     pub limits: &'a Limits,
+    /// Whether an empty folder, or none, becomes a drive.
+    pub may_format: bool,
 }
 
 /// A drive that this process alone uses, until this value goes.
@@ -139,6 +141,9 @@ pub struct OpenedDrive {
 pub fn open_drive(world: &World, open: &OpenDrive<'_>) -> Result<OpenedDrive, DriveRefused> {
     let fs = &*world.file_system;
     let paths = DrivePaths::new(open.root);
+    if !open.may_format {
+        check_formed(fs, &paths)?;
+    }
     create_root(fs, &paths)?;
     // Looked at before anything is written: a folder that is not ours stays as it is.
     if let Found::Empty = look(fs, &paths)? {
@@ -159,6 +164,18 @@ pub fn open_drive(world: &World, open: &OpenDrive<'_>) -> Result<OpenedDrive, Dr
             Ok(OpenedDrive { paths, identity, store_key, formatted: true, lock })
         }
     }
+}
+
+/// Refuses a folder in which nothing was ever stored, before anything is made there.
+fn check_formed(fs: &dyn FileSystem, paths: &DrivePaths) -> Result<(), DriveRefused> {
+    let root = paths.root();
+    if fs.exists(root).map_err(DriveRefused::io("look for", root))? {
+        if let Found::Formed(_) = look(fs, paths)? {
+            return Ok(());
+        }
+        check_ours(fs, paths)?;
+    }
+    Err(DriveRefused::NoStore { folder: root.to_owned() })
 }
 
 /// A process that was killed may have left names that only the page cache knows. What is built on

@@ -11,7 +11,7 @@ fn open(world: &TestWorld) -> Result<OpenedDrive, DriveRefused> {
 
 fn open_with(world: &TestWorld, given_key: Option<StoreKey>) -> Result<OpenedDrive, DriveRefused> {
     let limits = small_limits();
-    let open = OpenDrive { root: Path::new(ROOT), given_key, limits: &limits };
+    let open = OpenDrive { root: Path::new(ROOT), given_key, limits: &limits, may_format: true };
     open_drive(&world.ports, &open)
 }
 
@@ -46,7 +46,8 @@ fn a_first_start_makes_everything_and_a_second_finds_it() {
 fn the_first_start_of_a_large_drive_writes_little() {
     let world = TestWorld::new();
     let limits = Limits::for_drive(4 << 40);
-    let open = OpenDrive { root: Path::new(ROOT), given_key: None, limits: &limits };
+    let open =
+        OpenDrive { root: Path::new(ROOT), given_key: None, limits: &limits, may_format: true };
     let opened = open_drive(&world.ports, &open).expect("an empty folder");
     let bytes: u64 = SegmentPool::open(&world.ports, &opened, &limits, DriveHealth::default())
         .expect("opens")

@@ -14,7 +14,12 @@ use coffer_types::DriveId;
 
 fn opened(world: &TestWorld) -> OpenedDrive {
     let limits = small_limits();
-    let open = layout::OpenDrive { root: Path::new(ROOT), given_key: None, limits: &limits };
+    let open = layout::OpenDrive {
+        root: Path::new(ROOT),
+        given_key: None,
+        limits: &limits,
+        may_format: true,
+    };
     layout::open_drive(&world.ports, &open).expect("opens")
 }
 

@@ -84,7 +84,7 @@ impl TestDrive {
         epoch: u32,
         known: BTreeMap<ExtentId, usize>,
     ) -> Self {
-        let open = OpenDrive { root: Path::new(ROOT), given_key: None, limits };
+        let open = OpenDrive { root: Path::new(ROOT), given_key: None, limits, may_format: true };
         let opened = open_drive(&world.ports, &open).expect("the drive opens");
         let pool = SegmentPool::open(&world.ports, &opened, limits, DriveHealth::default());
         let pool = Arc::new(pool.expect("the pool opens"));

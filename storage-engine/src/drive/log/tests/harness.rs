@@ -187,7 +187,8 @@ impl Log {
 
     /// Opens the drive, recovers everything, and opens the log.
     pub(super) fn start(world: &TestWorld, limits: Limits) -> Result<Self, String> {
-        let open = OpenDrive { root: Path::new(ROOT), given_key: None, limits: &limits };
+        let open =
+            OpenDrive { root: Path::new(ROOT), given_key: None, limits: &limits, may_format: true };
         let opened = open_drive(&world.ports, &open).map_err(|e| e.to_string())?;
         let pool = SegmentPool::open(&world.ports, &opened, &limits, DriveHealth::default());
         let pool = Arc::new(pool.map_err(|error| error.to_string())?);
@@ -341,7 +342,8 @@ pub(super) fn found_on(world: &TestWorld) -> Found {
 /// Opens the segments of a drive on which nothing runs.
 pub(super) fn pool_of(world: &TestWorld) -> Arc<SegmentPool> {
     let limits = small_limits();
-    let open = OpenDrive { root: Path::new(ROOT), given_key: None, limits: &limits };
+    let open =
+        OpenDrive { root: Path::new(ROOT), given_key: None, limits: &limits, may_format: true };
     let opened = open_drive(&world.ports, &open).expect("opens");
     let pool = SegmentPool::open(&world.ports, &opened, &limits, DriveHealth::default());
     Arc::new(pool.expect("opens"))
