@@ -19,7 +19,7 @@ use crate::metadata::tables::parse_version_key;
 use crate::metadata::{MetadataError, invariants, query};
 use crate::object::VersionId;
 use crate::ports::World;
-use crate::start::{Load, Loaded, blocking, load, refused};
+use crate::start::{self, Load, Loaded, blocking, refused};
 use crate::store::all_groups;
 
 /// A version whose bytes cannot all be read as they were put.
@@ -60,10 +60,8 @@ pub async fn rebuild_index(config: EngineConfig, world: World) -> Result<Vec<Str
     let rebuild = move || {
         let rebuild: BTreeSet<_> = all_groups().collect();
         // What is built anew needs no look at the pages before.
-        let (rebuild_shards, check_pages, may_format) = (true, false, false);
-        let world = work_world;
-        let load = load(Load { world, config, rebuild, rebuild_shards, check_pages, may_format })?;
-        let Loaded { mut states, shards, mut report, .. } = load;
+        let load = Load { rebuild, rebuild_shards: true, ..Load::of(work_world, config) };
+        let Loaded { mut states, shards, mut report, .. } = start::load(load)?;
         let closed = crate::background::checkpoint::checkpoint_all(states.groups_mut());
         closed.map_err(|error| refused(&error))?;
         shards.checkpoint_now().map_err(|error| refused(&error))?;
@@ -76,10 +74,8 @@ pub async fn rebuild_index(config: EngineConfig, world: World) -> Result<Vec<Str
 
 fn run(config: EngineConfig, world: World) -> Result<CheckReport, OpenError> {
     let mut report = CheckReport::default();
-    let (rebuild, rebuild_shards, check_pages) = (BTreeSet::new(), false, true);
-    let may_format = false;
     let config = EngineConfig { accept_loss: true, ..config };
-    let loaded = load(Load { world, config, rebuild, rebuild_shards, check_pages, may_format })?;
+    let loaded = start::load(Load { check_pages: true, ..Load::of(world, config) })?;
     report.replayed_commands = loaded.report.replayed_commands;
     report.problems.extend(loaded.report.damage.iter().cloned());
     // A damaged index is set aside; what follows is checked on the one built in its place.

@@ -15,9 +15,14 @@ pub(crate) fn get(store: &Store, name: &BucketName) -> Result<BucketInfo, Bucket
     Ok(info(name.clone(), &row, bucket.versioning)?)
 }
 
+fn named(store: &Store, name: &BucketName) -> Result<NameRow, BucketError> {
+    let row = query::name(&store.view(GroupId::SYSTEM), name)?;
+    row.ok_or_else(|| BucketError::NotFound(name.clone()))
+}
+
 fn open_bucket(store: &Store, name: &BucketName) -> Result<(NameRow, BucketRow), BucketError> {
     let not_found = || BucketError::NotFound(name.clone());
-    let row = query::name(&store.view(GroupId::SYSTEM), name)?.ok_or_else(not_found)?;
+    let row = named(store, name)?;
     let bucket = query::bucket(&store.view(row.group()?), row.bucket)?.ok_or_else(not_found)?;
     match bucket.state {
         BucketState::Open => Ok((row, bucket)),
@@ -30,8 +35,7 @@ pub(crate) fn place(store: &Store, bucket: &BucketRef) -> Result<(BucketId, Grou
     if let Some(found) = bucket.found() {
         return Ok(found);
     }
-    let row = query::name(&store.view(GroupId::SYSTEM), bucket.name())?;
-    let row = row.ok_or_else(|| BucketError::NotFound(bucket.name().clone()))?;
+    let row = named(store, bucket.name())?;
     Ok((row.bucket, row.group()?))
 }
 

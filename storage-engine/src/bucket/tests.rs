@@ -1,13 +1,10 @@
 //! A name may pass from one bucket to another; what was found under it before may not.
 
-use std::path::PathBuf;
-
 use coffer_types::{AccountId, BucketName, ObjectKey};
 
 use super::{BucketError, BucketInfo, BucketRef, CreateBucket, Versioning};
 use super::{create, read, remove, versioning};
-use crate::drive::testing::{ROOT, TestWorld, small_limits};
-use crate::engine::{EngineConfig, Sizes, StoreKeySource};
+use crate::drive::testing::{TestWorld, engine_config, small_limits};
 use crate::object::delete::{self, DeleteObject};
 use crate::object::{ObjectError, WriteCondition};
 use crate::store::Store;
@@ -17,13 +14,7 @@ fn name() -> BucketName {
 }
 
 fn store(world: &TestWorld) -> Store {
-    let config = EngineConfig {
-        drives: vec![PathBuf::from(ROOT)],
-        store_key: StoreKeySource::OnDrive,
-        sizes: Sizes::Given(small_limits()),
-        accept_loss: false,
-    };
-    let opened = crate::start::open(config, world.ports.clone());
+    let opened = crate::start::open(engine_config(small_limits()), world.ports.clone());
     world.runtime.run(opened).expect("it opens").0
 }
 

@@ -72,6 +72,20 @@ pub(crate) struct Load {
     pub(crate) may_format: bool,
 }
 
+impl Load {
+    /// Of what is there, as it is.
+    pub(crate) fn of(world: World, config: EngineConfig) -> Self {
+        Self {
+            world,
+            config,
+            rebuild: BTreeSet::new(),
+            rebuild_shards: false,
+            check_pages: false,
+            may_format: false,
+        }
+    }
+}
+
 /// Opens a store and begins to serve.
 pub(crate) async fn open(
     config: EngineConfig,
@@ -79,16 +93,7 @@ pub(crate) async fn open(
 ) -> Result<(Store, StartReport), OpenError> {
     let (tasks, world) = Tasks::of(&world);
     let load_world = world.clone();
-    let load = move || {
-        load(Load {
-            world: load_world,
-            config,
-            rebuild: BTreeSet::new(),
-            rebuild_shards: false,
-            check_pages: false,
-            may_format: true,
-        })
-    };
+    let load = move || load(Load { may_format: true, ..Load::of(load_world, config) });
     let loaded = blocking(&world, load).await??;
     let started = blocking(&world, move || serve(loaded, tasks)).await?;
     let (store, report) = started?;

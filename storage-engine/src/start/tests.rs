@@ -16,8 +16,8 @@ use super::{close, open};
 use crate::bucket::{self, CreateBucket};
 use crate::drive::log::{FlushedBatch, FlushedCommand, LogPlace};
 use crate::drive::shards::{Place, ShardKey};
-use crate::drive::testing::{ROOT, TestWorld, small_limits};
-use crate::engine::{EngineConfig, Sizes, StoreKeySource};
+use crate::drive::testing::{ROOT, TestWorld, engine_config, small_limits};
+use crate::engine::EngineConfig;
 use crate::format::block_checksums;
 use crate::format::command_header::CommandHeader;
 use crate::limits::Limits;
@@ -74,12 +74,7 @@ fn content(number: u8) -> Bytes {
 }
 
 fn config() -> EngineConfig {
-    EngineConfig {
-        drives: vec![PathBuf::from(ROOT)],
-        store_key: StoreKeySource::OnDrive,
-        sizes: Sizes::Given(Limits { fragment_max: 8 << 10, ..small_limits() }),
-        accept_loss: false,
-    }
+    engine_config(Limits { fragment_max: 8 << 10, ..small_limits() })
 }
 
 /// A store on a world's drive, whose indexes the log fits.

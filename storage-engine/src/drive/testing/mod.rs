@@ -5,6 +5,7 @@ mod disk;
 mod ports;
 mod runtime;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -13,6 +14,7 @@ use coffer_types::{Clock, Rand, Timestamp};
 
 pub(crate) use self::disk::{Fate, MemoryDisk};
 pub(crate) use self::runtime::TestRuntime;
+use crate::engine::{EngineConfig, Sizes, StoreKeySource};
 use crate::limits::Limits;
 use crate::ports::World;
 
@@ -89,6 +91,16 @@ impl TestWorld {
         let ports = World { rand: self.ports.rand.clone(), ..world.ports };
         world.runtime.advance(self.runtime.now());
         Self { ports, ..world }
+    }
+}
+
+/// How a whole store is opened on the drive of a test.
+pub(crate) fn engine_config(limits: Limits) -> EngineConfig {
+    EngineConfig {
+        drives: vec![PathBuf::from(ROOT)],
+        store_key: StoreKeySource::OnDrive,
+        sizes: Sizes::Given(limits),
+        accept_loss: false,
     }
 }
 
