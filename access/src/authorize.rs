@@ -43,14 +43,20 @@ pub enum Action {
     ListBucket,
     /// `s3:ListBucketVersions`
     ListBucketVersions,
+    /// `s3:ListBucketMultipartUploads`
+    ListBucketMultipartUploads,
     /// `s3:GetBucketLocation`
     GetBucketLocation,
     /// `s3:GetBucketVersioning`
     GetBucketVersioning,
     /// `s3:PutBucketVersioning`
     PutBucketVersioning,
-    /// `s3:PutObject`
+    /// `s3:PutObject`, which also allows to begin and complete uploads in parts.
     PutObject,
+    /// `s3:AbortMultipartUpload`
+    AbortMultipartUpload,
+    /// `s3:ListMultipartUploadParts`
+    ListMultipartUploadParts,
     /// `s3:GetObject`
     GetObject,
     /// `s3:GetObjectVersion`

@@ -31,7 +31,14 @@ pub(crate) struct Asked {
     principal: Principal,
     /// The account that the sender believes to own the bucket.
     expected_owner: Option<HeaderValue>,
+    /// The account that the sender believes to own the bucket that is copied from.
+    expected_source_owner: Option<HeaderValue>,
 }
+
+/// Names the account that must own the bucket.
+const EXPECTED_OWNER: &str = "x-amz-expected-bucket-owner";
+/// Names the account that must own the bucket that is copied from.
+const EXPECTED_SOURCE_OWNER: &str = "x-amz-source-expected-bucket-owner";
 
 impl Api {
     /// Who asks.
@@ -43,8 +50,9 @@ impl Api {
                 self.access.principal(&credentials.access_key).ok_or_else(auth::key_is_gone)?
             }
         };
-        let expected_owner = request.headers.get("x-amz-expected-bucket-owner").cloned();
-        Ok(Asked { state, principal, expected_owner })
+        let expected_owner = request.headers.get(EXPECTED_OWNER).cloned();
+        let expected_source_owner = request.headers.get(EXPECTED_SOURCE_OWNER).cloned();
+        Ok(Asked { state, principal, expected_owner, expected_source_owner })
     }
 
     /// The bucket of this name.
@@ -88,7 +96,7 @@ impl Asked {
     ) -> Result<Authorized<T>, Failure> {
         let resource = Resource::Bucket(&bucket.name, bucket.owner);
         let authorized = authorize(&self.principal, action, resource, input)?;
-        self.check_expected_owner(bucket.owner)?;
+        check_owner(EXPECTED_OWNER, self.expected_owner.as_ref(), bucket.owner)?;
         Ok(authorized)
     }
 
@@ -102,7 +110,22 @@ impl Asked {
     ) -> Result<Authorized<T>, Failure> {
         let resource = Resource::Object(&bucket.name, bucket.owner, key);
         let authorized = authorize(&self.principal, action, resource, input)?;
-        self.check_expected_owner(bucket.owner)?;
+        check_owner(EXPECTED_OWNER, self.expected_owner.as_ref(), bucket.owner)?;
+        Ok(authorized)
+    }
+
+    /// Decides about an object that is copied from.
+    pub(crate) fn of_source<T>(
+        &self,
+        action: Action,
+        bucket: &BucketInfo,
+        key: &ObjectKey,
+        input: T,
+    ) -> Result<Authorized<T>, Failure> {
+        let resource = Resource::Object(&bucket.name, bucket.owner, key);
+        let authorized = authorize(&self.principal, action, resource, input)?;
+        let expected = self.expected_source_owner.as_ref();
+        check_owner(EXPECTED_SOURCE_OWNER, expected, bucket.owner)?;
         Ok(authorized)
     }
 
@@ -110,17 +133,20 @@ impl Asked {
     pub(crate) fn account_id(&self) -> Option<AccountId> {
         self.principal.account().map(|account| account.id)
     }
+}
 
-    fn check_expected_owner(&self, owner: AccountId) -> Result<(), Failure> {
-        match &self.expected_owner {
-            Some(expected) if expected.to_str().ok().map(str::parse) != Some(Ok(owner)) => {
-                Err(Failure::new(
-                    Code::AccessDenied,
-                    "The bucket does not belong to the account that x-amz-expected-bucket-owner names.",
-                ))
-            }
-            Some(_) | None => Ok(()),
+/// Whether the bucket belongs to whom the sender believes it to belong.
+fn check_owner(
+    header: &str,
+    expected: Option<&HeaderValue>,
+    owner: AccountId,
+) -> Result<(), Failure> {
+    match expected {
+        Some(expected) if expected.to_str().ok().map(str::parse) != Some(Ok(owner)) => {
+            let message = format!("The bucket does not belong to the account that {header} names.");
+            Err(Failure::new(Code::AccessDenied, message))
         }
+        Some(_) | None => Ok(()),
     }
 }
 
@@ -149,17 +175,26 @@ macro_rules! operations {
 }
 
 operations! {
+    abort_multipart_upload(AbortMultipartUploadInput) -> AbortMultipartUploadOutput;
+    complete_multipart_upload(CompleteMultipartUploadInput) -> CompleteMultipartUploadOutput;
+    copy_object(CopyObjectInput) -> CopyObjectOutput;
     create_bucket(CreateBucketInput) -> CreateBucketOutput;
+    create_multipart_upload(CreateMultipartUploadInput) -> CreateMultipartUploadOutput;
     delete_bucket(DeleteBucketInput) -> DeleteBucketOutput;
     delete_object(DeleteObjectInput) -> DeleteObjectOutput;
     delete_objects(DeleteObjectsInput) -> DeleteObjectsOutput;
     get_bucket_location(GetBucketLocationInput) -> GetBucketLocationOutput;
     get_bucket_versioning(GetBucketVersioningInput) -> GetBucketVersioningOutput;
+    get_object_attributes(GetObjectAttributesInput) -> GetObjectAttributesOutput;
     head_bucket(HeadBucketInput) -> HeadBucketOutput;
     list_buckets(ListBucketsInput) -> ListBucketsOutput;
+    list_multipart_uploads(ListMultipartUploadsInput) -> ListMultipartUploadsOutput;
     list_object_versions(ListObjectVersionsInput) -> ListObjectVersionsOutput;
     list_objects(ListObjectsInput) -> ListObjectsOutput;
     list_objects_v2(ListObjectsV2Input) -> ListObjectsV2Output;
+    list_parts(ListPartsInput) -> ListPartsOutput;
     put_bucket_versioning(PutBucketVersioningInput) -> PutBucketVersioningOutput;
     put_object(PutObjectInput) -> PutObjectOutput;
+    upload_part(UploadPartInput) -> UploadPartOutput;
+    upload_part_copy(UploadPartCopyInput) -> UploadPartCopyOutput;
 }

@@ -17,6 +17,8 @@ pub(crate) enum Digest {
     Required,
     /// What is there must hold.
     Optional,
+    /// The checksums are those of an object that the document is about; `Content-MD5` must hold.
+    OfObject,
 }
 
 /// Compares the document that came with the digests that its headers claim.
@@ -32,7 +34,10 @@ pub(crate) fn verify(
             "CDATA sections and document types are not understood here: escape the text instead.",
         ));
     }
-    let claimed = ClaimedDigests::parse(headers)?;
+    let claimed = match digest {
+        Digest::Required | Digest::Optional => ClaimedDigests::parse(headers)?,
+        Digest::OfObject => ClaimedDigests::parse_md5(headers)?,
+    };
     if claimed.trailer.is_some() {
         return Err(Failure::not_implemented("A trailer behind a document"));
     }
@@ -128,6 +133,10 @@ mod tests {
         for header in wrong {
             assert_eq!(check(Some(header), Digest::Optional), Err(Code::BadDigest), "{header:?}");
         }
+        let crc32 = Some(("x-amz-checksum-crc32", "AAAAAA==-2"));
+        assert_eq!(check(crc32, Digest::OfObject), Ok(()));
+        let md5 = Some(("content-md5", "AAAAAAAAAAAAAAAAAAAAAA=="));
+        assert_eq!(check(md5, Digest::OfObject), Err(Code::BadDigest));
         assert_eq!(check(None, Digest::Required), Err(Code::InvalidRequest));
         assert_eq!(check(None, Digest::Optional), Ok(()));
     }

@@ -4,14 +4,16 @@
 use coffer_types::RequestId;
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::checksum::ClaimedDigests;
+use crate::checksum::{self, ClaimedDigests};
 use crate::chunks::ChunkWalk;
+use crate::copying::CopyRange;
 use crate::host::Hosts;
+use crate::ops::get_object_attributes;
 use crate::read::{ReadRequest, Target};
 use crate::{convert, document, listing, operation, request, unbuilt};
 
 /// Headers that are parsed here; the input names one by its first byte.
-const HEADERS: [&str; 10] = [
+const HEADERS: [&str; 13] = [
     "range",
     "if-match",
     "if-none-match",
@@ -22,6 +24,9 @@ const HEADERS: [&str; 10] = [
     "x-amz-sdk-checksum-algorithm",
     "content-encoding",
     "x-amz-acl",
+    "x-amz-checksum-algorithm",
+    "x-amz-checksum-type",
+    "x-amz-object-attributes",
 ];
 
 /// Gives bytes to each parser; none may panic.
@@ -44,6 +49,10 @@ pub fn parsers(bytes: &[u8]) {
     }
     let _ = ReadRequest::parse("key".to_owned(), &headers, Some(&text));
     let _ = ClaimedDigests::parse(&headers);
+    let _ = checksum::of_upload(&headers);
+    let _ = checksum::of_whole(&headers, bytes.len());
+    let _ = CopyRange::parse(&text);
+    let _ = get_object_attributes::wanted(&headers);
     let _ = convert::stored_headers(&headers);
     if let Some(put_object) = operation::position("PutObject") {
         let _ = unbuilt::check(put_object, &headers, Some(&text));

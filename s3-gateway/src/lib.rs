@@ -20,6 +20,7 @@ mod checksum;
 mod chunks;
 mod config;
 mod convert;
+mod copying;
 mod document;
 mod error;
 #[doc(hidden)]
@@ -28,6 +29,7 @@ mod host;
 mod listing;
 mod operation;
 mod ops;
+mod parts;
 mod read;
 mod request;
 mod service;

@@ -18,7 +18,7 @@ enum Refusal {
 }
 
 /// Headers by name, each with what they ask for.
-const HEADERS: [(&str, Refusal, &str); 14] = [
+const HEADERS: [(&str, Refusal, &str); 15] = [
     // Only the owner of a bucket writes to it, so its full control is what an object has anyway.
     (
         "x-amz-acl",
@@ -32,6 +32,7 @@ const HEADERS: [(&str, Refusal, &str); 14] = [
     ("x-amz-checksum-xxhash128", Refusal::Always, "The checksum algorithm XXHASH128"),
     ("x-amz-checksum-xxhash3", Refusal::Always, "The checksum algorithm XXHASH3"),
     ("x-amz-checksum-xxhash64", Refusal::Always, "The checksum algorithm XXHASH64"),
+    ("x-amz-if-match-initiated-time", Refusal::Always, "A condition on the time of an upload"),
     (
         "x-amz-object-ownership",
         Refusal::Unless(&["BucketOwnerEnforced"]),
@@ -45,11 +46,15 @@ const HEADERS: [(&str, Refusal, &str); 14] = [
 ];
 
 /// Families of headers by prefix.
-const PREFIXES: [(&str, &str); 3] = [
+const PREFIXES: [(&str, &str); 4] = [
+    ("x-amz-copy-source-server-side-encryption", "Server-side encryption"),
     ("x-amz-grant-", "An access control list"),
     ("x-amz-object-lock-", "Object lock"),
     ("x-amz-server-side-encryption", "Server-side encryption"),
 ];
+
+/// How the names of operations that change something begin.
+const CHANGING: [&str; 7] = ["Abort", "Complete", "Copy", "Create", "Delete", "Put", "Upload"];
 
 /// Refuses what is not built.
 pub(crate) fn check(
@@ -118,6 +123,12 @@ fn understands(operation: &str, parameter: &str) -> bool {
         "versionId" => operation == "DeleteObject",
         "versioning" => operation == "PutBucketVersioning",
         "delete" => operation == "DeleteObjects",
+        "uploads" => operation == "CreateMultipartUpload",
+        "partNumber" => matches!(operation, "UploadPart" | "UploadPartCopy"),
+        "uploadId" => matches!(
+            operation,
+            "UploadPart" | "UploadPartCopy" | "CompleteMultipartUpload" | "AbortMultipartUpload"
+        ),
         _ => false,
     }
 }
@@ -131,7 +142,7 @@ fn check_query(operation: &str, query: &str) -> Result<(), Failure> {
         if name.eq_ignore_ascii_case("x-amz-security-token") {
             return Err(no_tokens());
         }
-        let changes = ["Create", "Put", "Delete"].iter().any(|verb| operation.starts_with(verb));
+        let changes = CHANGING.iter().any(|verb| operation.starts_with(verb));
         if changes && !understands(operation, name) {
             let what = format!("The query parameter {name:?} of {operation}");
             return Err(Failure::not_implemented(&what));
@@ -170,6 +181,7 @@ mod tests {
             ("x-amz-checksum-sha512", "x"),
             ("x-amz-object-ownership", "ObjectWriter"),
             ("x-amz-bucket-object-lock-enabled", "true"),
+            ("x-amz-copy-source-server-side-encryption-customer-key", "k"),
         ];
         for header in refused {
             assert_eq!(ask("PutObject", header, ""), Some(Code::NotImplemented), "{header:?}");
@@ -205,6 +217,14 @@ mod tests {
         assert_eq!(ask("PutObject", header, "X-Amz-Signature=1&x-id=PutObject"), None);
         assert_eq!(ask("PutObject", header, "é"), Some(Code::NotImplemented));
         assert_eq!(ask("GetObject", header, "anything=1"), None);
+        assert_eq!(ask("PutObject", header, "partNumber=1"), Some(Code::NotImplemented));
+        assert_eq!(ask("CopyObject", header, "uploadId=1"), Some(Code::NotImplemented));
+        assert_eq!(ask("CreateMultipartUpload", header, "uploads"), None);
+        assert_eq!(ask("UploadPart", header, "partNumber=1&uploadId=2&x-id=UploadPart"), None);
+        for operation in ["CompleteMultipartUpload", "AbortMultipartUpload"] {
+            assert_eq!(ask(operation, header, "uploadId=2"), None);
+            assert_eq!(ask(operation, header, "uploadId=2&tags"), Some(Code::NotImplemented));
+        }
         let token = "X-Amz-Security-Token=t";
         assert_eq!(ask("GetObject", header, token), Some(Code::InvalidToken));
         assert_eq!(ask("PutBucketAcl", header, "acl"), Some(Code::NotImplemented));

@@ -185,6 +185,7 @@ async fn line(engine: &Engine, bucket: &BucketName, version: &VersionInfo) -> St
         key: key.clone(),
         version: Some(*id),
         range: None,
+        part: None,
         condition: ReadCondition::default(),
     };
     let mut read = engine.get_object(get).await.expect("it reads");

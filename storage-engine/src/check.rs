@@ -135,14 +135,15 @@ fn check_bytes(
             let (key, id) = (parse_version_key(&key), key.first_chunk::<12>());
             let ((object, seq), id) = key.zip(id).ok_or_else(damaged)?;
             report.versions += 1;
-            let runs = version.extents.iter();
+            let bucket = BucketId::from_bytes(*id);
+            let runs = query::runs_of(view, bucket, &version, 0, version.size)?;
             let whys: Vec<_> =
-                runs.filter_map(|run| check_run(loaded, run, report).err()).collect();
+                runs.iter().filter_map(|run| check_run(loaded, run, report).err()).collect();
             if whys.is_empty() {
                 continue;
             }
             let named = DamagedVersion {
-                bucket: names.get(&BucketId::from_bytes(*id)).cloned(),
+                bucket: names.get(&bucket).cloned(),
                 version: if version.null { VersionId::Null } else { VersionId::Seq(seq) },
                 key: object,
             };

@@ -4,17 +4,23 @@ use std::path::PathBuf;
 use std::pin::Pin;
 
 use bytes::Bytes;
-use coffer_types::{AccountId, BucketName};
+use coffer_types::{AccountId, BucketName, GroupId, UploadId};
 use futures::Stream;
 
 use crate::bucket::{
     BucketError, BucketInfo, BucketPage, BucketRef, BucketStats, CreateBucket, ListBuckets,
-    Versioning,
+    SweepProgress, Versioning,
 };
 use crate::documents::{Document, DocumentError, PutDocument};
+use crate::feed::{Event, FeedError};
 use crate::limits::Limits;
 use crate::metadata::MetadataError;
+use crate::multipart::{
+    BeginUpload, CompleteDone, CompleteUpload, CopyPart, ListParts, ListUploads, PartDone,
+    PartPage, PutPart, UploadPage, UploadRef,
+};
 use crate::object::body::Body;
+use crate::object::copy::{CopyDone, CopySource, CopyTarget};
 use crate::object::delete::{DeleteDone, DeleteObject};
 use crate::object::get::GetObject;
 use crate::object::list::{ListObjects, ListVersions, ObjectPage, VersionPage};
@@ -22,7 +28,7 @@ use crate::object::put::{PutDone, PutObject};
 use crate::object::{ObjectError, VersionInfo};
 use crate::ports::World;
 use crate::store::Store;
-use crate::{bucket, documents, object};
+use crate::{bucket, documents, feed, multipart, object};
 
 /// Where the key that seals secrets comes from.
 #[derive(Clone)]
@@ -112,7 +118,7 @@ pub type ByteStream = Pin<Box<dyn Stream<Item = Result<Bytes, ObjectError>> + Se
 pub struct ObjectRead {
     /// What is known of the version.
     pub info: VersionInfo,
-    /// First offset and length of what `body` gives; `None` if it gives everything.
+    /// First offset and length of what `body` gives; `None` if everything was asked for.
     pub range: Option<(u64, u64)>,
     /// The bytes. Every piece was verified before it is given out; an error must abort the answer.
     pub body: ByteStream,
@@ -188,6 +194,44 @@ impl Engine {
         bucket::versioning::set(&self.store, bucket, versioning).await
     }
 
+    /// Drops everything whose key begins with `prefix`: objects, versions, delete markers and open
+    /// uploads. When this returns they are gone for everybody, for good; their space comes back in
+    /// the background.
+    pub async fn drop_prefix(&self, bucket: &BucketRef, prefix: &str) -> Result<(), BucketError> {
+        bucket::empty::drop_prefix(&self.store, bucket, prefix).await
+    }
+
+    /// What was dropped from a bucket and is still being swept, oldest first.
+    pub fn sweeps(&self, bucket: &BucketRef) -> Result<Vec<SweepProgress>, BucketError> {
+        bucket::empty::sweeps(&self.store, bucket)
+    }
+
+    /// Makes a reader of the feed, or finds it where it was. It is given what is applied from now on.
+    pub async fn open_feed(&self, name: &str) -> Result<(), FeedError> {
+        feed::open(&self.store, name).await
+    }
+
+    /// The next events of a group for a reader, at most `limit`; none if it is at the end.
+    #[allow(clippy::unused_async, clippy::unused_async_trait_impl)] // a cluster asks another node here
+    pub async fn read_feed(
+        &self,
+        name: &str,
+        group: GroupId,
+        limit: usize,
+    ) -> Result<Vec<Event>, FeedError> {
+        feed::read(&self.store, name, group, limit)
+    }
+
+    /// The reader has dealt with the events of a group up to a position, durably.
+    pub async fn advance_feed(&self, name: &str, group: GroupId, to: u64) -> Result<(), FeedError> {
+        feed::advance(&self.store, name, group, to).await
+    }
+
+    /// The reader goes.
+    pub async fn close_feed(&self, name: &str) -> Result<(), FeedError> {
+        feed::close(&self.store, name).await
+    }
+
     /// Puts an object. When this returns, data and metadata are durable.
     pub async fn put_object(
         &self,
@@ -211,6 +255,75 @@ impl Engine {
     /// Deletes a version or hides a key.
     pub async fn delete_object(&self, delete: DeleteObject) -> Result<DeleteDone, ObjectError> {
         object::delete::delete(&self.store, delete).await
+    }
+
+    /// Copies an object. Errors of the source are [`ObjectError::Source`].
+    pub async fn copy_object(
+        &self,
+        source: CopySource,
+        target: CopyTarget,
+    ) -> Result<CopyDone, ObjectError> {
+        object::copy::copy(&self.store, source, target).await
+    }
+
+    /// Begins an upload in parts.
+    pub async fn begin_upload(&self, begin: BeginUpload) -> Result<UploadId, ObjectError> {
+        multipart::begin::begin(&self.store, begin).await
+    }
+
+    /// Puts a part. When this returns, it is durable.
+    pub async fn put_part(
+        &self,
+        put: PutPart,
+        body: Pin<&mut (dyn Body + '_)>,
+    ) -> Result<PartDone, ObjectError> {
+        multipart::part::put(&self.store, put, body).await
+    }
+
+    /// Makes a part of bytes that are stored. Errors of the source are [`ObjectError::Source`].
+    pub async fn copy_part(
+        &self,
+        source: CopySource,
+        copy: CopyPart,
+    ) -> Result<PartDone, ObjectError> {
+        multipart::part::copy(&self.store, source, copy).await
+    }
+
+    /// Makes an object of parts. Asked for again within a day, the answer is the same.
+    pub async fn complete_upload(
+        &self,
+        complete: CompleteUpload,
+    ) -> Result<CompleteDone, ObjectError> {
+        multipart::complete::complete(&self.store, complete).await
+    }
+
+    /// Drops an open upload and its parts.
+    pub async fn abort_upload(&self, upload: UploadRef) -> Result<(), ObjectError> {
+        multipart::abort::abort(&self.store, upload).await
+    }
+
+    /// A page of the parts of an open upload.
+    #[allow(clippy::unused_async, clippy::unused_async_trait_impl)] // a cluster asks another node here
+    pub async fn list_parts(&self, list: ListParts) -> Result<PartPage, ObjectError> {
+        multipart::list::parts(&self.store, &list)
+    }
+
+    /// A page of open uploads.
+    #[allow(clippy::unused_async, clippy::unused_async_trait_impl)] // a cluster asks another node here
+    pub async fn list_uploads(&self, list: ListUploads) -> Result<UploadPage, ObjectError> {
+        multipart::list::uploads(&self.store, &list)
+    }
+
+    /// What is known of a version, with a page of its parts by number: those behind `after`, at most
+    /// `limit`. Range and part of `get` are ignored.
+    #[allow(clippy::unused_async, clippy::unused_async_trait_impl)] // a cluster asks another node here
+    pub async fn object_parts(
+        &self,
+        get: GetObject,
+        after: u16,
+        limit: usize,
+    ) -> Result<(VersionInfo, PartPage), ObjectError> {
+        multipart::list::parts_of_version(&self.store, &get, after, limit)
     }
 
     /// A page of current objects.

@@ -8,15 +8,16 @@ use coffer_types::BucketId;
 
 use crate::drive::shards::SegmentRow;
 use crate::encryption::Sealer;
-use crate::metadata::command::Command;
+use crate::metadata::command::{Command, Completion, CopyVersion, NewPart, NewUpload};
 use crate::metadata::rows::{
-    BucketRow, DocumentRow, ExtentRow, GcRow, LoadRow, NameRow, NullRow, ObjectRow, Row, StatsRow,
-    VersionRow,
+    BucketRow, CompletionDueRow, CompletionRow, DocumentRow, EventRow, ExtentRow, FeedRow,
+    FeedsRow, GcRow, LoadRow, NameRow, NullRow, ObjectRow, PartRow, RefRow, Row, StatsRow,
+    SweepRow, UploadRow, VersionRow,
 };
 use crate::metadata::tables;
 
 /// Kinds of rows that [`row`] knows.
-pub const ROW_KINDS: u8 = 10;
+pub const ROW_KINDS: u8 = 19;
 
 /// A command.
 pub fn command(bytes: &[u8]) -> Option<Vec<u8>> {
@@ -44,13 +45,26 @@ pub fn touched(bytes: &[u8]) -> Option<Touched> {
         Command::OpenBucket { bucket }
         | Command::SealBucket { bucket }
         | Command::DropBucket { bucket }
-        | Command::SetVersioning { bucket, .. } => Touched::Bucket(bucket),
+        | Command::SetVersioning { bucket, .. }
+        | Command::DropPrefix { bucket, .. } => Touched::Bucket(bucket),
         Command::TakeName { name, .. } | Command::FreeName { name, .. } => {
             Touched::Name(name.as_str().to_owned())
         }
         Command::PutVersion(put) => Touched::Key(put.bucket, put.key.as_str().to_owned()),
-        Command::DeleteVersion { bucket, key, .. } => Touched::Key(bucket, key.as_str().to_owned()),
-        Command::Collected { .. } => Touched::Nothing,
+        Command::DeleteVersion { bucket, key, .. }
+        | Command::BeginUpload(NewUpload { bucket, key, .. })
+        | Command::PutPart(NewPart { bucket, key, .. })
+        | Command::CompleteUpload(Completion { bucket, key, .. })
+        | Command::AbortUpload { bucket, key, .. }
+        | Command::CopyVersion(CopyVersion { bucket, key, .. }) => {
+            Touched::Key(bucket, key.as_str().to_owned())
+        }
+        Command::Collected { .. }
+        | Command::ForgetCompletions { .. }
+        | Command::Sweep { .. }
+        | Command::OpenFeed { .. }
+        | Command::AdvanceFeed { .. }
+        | Command::CloseFeed { .. } => Touched::Nothing,
         Command::PutDocument { kind, name, .. } => Touched::Document(kind, name),
     })
 }
@@ -71,6 +85,15 @@ pub fn row(kind: u8, bytes: &[u8]) -> Option<Vec<u8>> {
         7 => again::<ExtentRow>(bytes),
         8 => again::<GcRow>(bytes),
         9 => again::<DocumentRow>(bytes),
+        10 => again::<RefRow>(bytes),
+        11 => again::<UploadRow>(bytes),
+        12 => again::<PartRow>(bytes),
+        13 => again::<CompletionRow>(bytes),
+        14 => again::<CompletionDueRow>(bytes),
+        15 => again::<SweepRow>(bytes),
+        16 => again::<FeedsRow>(bytes),
+        17 => again::<FeedRow>(bytes),
+        18 => again::<EventRow>(bytes),
         _ => None,
     }
 }

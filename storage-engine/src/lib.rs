@@ -17,12 +17,14 @@ pub mod drive;
 mod encryption;
 pub mod engine;
 mod error;
+pub mod feed;
 pub mod format;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod index;
 mod limits;
 pub mod metadata;
+pub mod multipart;
 pub mod object;
 mod planted;
 pub mod ports;

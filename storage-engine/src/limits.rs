@@ -10,6 +10,8 @@ pub(crate) const BLOCK_LEN: usize = 64 << 10;
 pub(crate) const PAGE_LEN: usize = 4 << 10;
 /// The most bytes one object may have when put in one piece.
 pub(crate) const OBJECT_MAX: u64 = 5 << 30;
+/// The most rows that one command may change, so that no command holds up those behind it for long.
+pub(crate) const ROWS_MAX: u32 = 4_000;
 
 /// Sizes and triggers. The relations between them are checked by [`Limits::check`].
 #[derive(Clone, Debug)]
@@ -51,6 +53,14 @@ pub struct Limits {
     pub held_log_max: u64,
     /// Idle time after which a durable mark is written.
     pub mark_after: Duration,
+    /// The fewest bytes of every part of an upload but its last.
+    pub part_min: u64,
+    /// How long the answer to a completed upload is remembered.
+    pub remember_completion: Duration,
+    /// Rows that one step of a sweep changes, about.
+    pub sweep_rows: u32,
+    /// The most events that a group keeps for readers of its feed.
+    pub feed_keep: u64,
     /// A bug that a test planted; none outside such tests.
     pub planted: Planted,
 }
@@ -81,6 +91,10 @@ impl Limits {
             index_check_max: 16 << 20,
             held_log_max: (total / 32).clamp(2 * segment_len, 1 << 30),
             mark_after: Duration::from_secs(1),
+            part_min: 5 << 20,
+            remember_completion: Duration::from_hours(24),
+            sweep_rows: 1_000,
+            feed_keep: 1_000_000,
             planted: Planted::default(),
         };
         limits.with_segments_of(segment_len)

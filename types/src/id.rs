@@ -150,6 +150,63 @@ epoch_counter!(
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct VersionSeq(pub u64);
 
+/// One multipart upload: the position in its group's log of the command that began it. Shown as 32
+/// lower-case hexadecimal digits, which clients treat as opaque.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct UploadId(pub u64);
+
+impl fmt::Display for UploadId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}
+
+impl std::str::FromStr for UploadId {
+    type Err = InvalidId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidId> {
+        let digits =
+            text.len() == 32 && text.bytes().all(|c| matches!(c, b'0'..=b'9' | b'a'..=b'f'));
+        let value = u128::from_str_radix(text, 16).ok().filter(|_| digits);
+        let value = value.and_then(|value| u64::try_from(value).ok());
+        value.map(Self).ok_or_else(|| InvalidId(text.to_owned(), "upload id"))
+    }
+}
+
+/// The number of a part of a multipart upload: 1 to 10,000.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "u16")]
+pub struct PartNumber(u16);
+
+impl PartNumber {
+    /// The greatest number, and so the most parts of one upload.
+    pub const MAX: u16 = 10_000;
+
+    /// A number within the bounds.
+    pub const fn new(number: u16) -> Option<Self> {
+        if number >= 1 && number <= Self::MAX { Some(Self(number)) } else { None }
+    }
+
+    /// The number.
+    pub const fn get(self) -> u16 {
+        self.0
+    }
+}
+
+impl fmt::Display for PartNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl TryFrom<u16> for PartNumber {
+    type Error = InvalidId;
+
+    fn try_from(number: u16) -> Result<Self, InvalidId> {
+        Self::new(number).ok_or_else(|| InvalidId(number.to_string(), "part number"))
+    }
+}
+
 /// Ties an answer to the log lines about it: 16 upper-case hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct RequestId(pub u64);
@@ -176,6 +233,24 @@ mod tests {
         assert_eq!(id.to_string().parse(), Ok(id));
         assert!("xyz".parse::<DriveId>().is_err());
         assert!("é123456789012345678901234567890".parse::<DriveId>().is_err());
+    }
+
+    #[test]
+    fn upload_ids_round_trip_through_text() {
+        let id = UploadId(0x1f);
+        assert_eq!(id.to_string(), "0000000000000000000000000000001f");
+        assert_eq!(id.to_string().parse(), Ok(id));
+        let wrong =
+            ["", "1f", "0000000000000000000000000000001F", "1000000000000000000000000000001f"];
+        for text in wrong {
+            assert!(text.parse::<UploadId>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn part_numbers_have_bounds() {
+        let numbers = [0, 1, 10_000, 10_001].map(|number| PartNumber::new(number).is_some());
+        assert_eq!(numbers, [false, true, true, false]);
     }
 
     #[test]

@@ -15,8 +15,8 @@ pub use account::{AccountId, AccountName, InvalidAccount};
 pub use checksum::{ChecksumAlgorithm, ChecksumValue, InvalidChecksum};
 pub use clock::{Clock, Timestamp};
 pub use id::{
-    BucketId, CommandId, DriveId, ExtentId, GroupId, InvalidId, NodeId, RequestId, StoreId,
-    VersionSeq, WriterEpoch,
+    BucketId, CommandId, DriveId, ExtentId, GroupId, InvalidId, NodeId, PartNumber, RequestId,
+    StoreId, UploadId, VersionSeq, WriterEpoch,
 };
 pub use name::{BucketName, InvalidBucketName, InvalidObjectKey, ObjectKey};
 pub use rand::Rand;

@@ -83,6 +83,7 @@ async fn has(store: &Coffer, key: String) -> anyhow::Result<bool> {
         key: ObjectKey::parse(key)?,
         version: None,
         range: None,
+        part: None,
         condition: ReadCondition::default(),
     };
     Ok(store.engine().head_object(get).await.is_ok_and(|info| info.size == 4 << 10))

@@ -4,10 +4,15 @@
 //! "Checking object integrity" of the S3 user guide,
 //! <https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity.html>.
 
+mod shown;
+mod whole;
+
 use coffer_storage_engine::object::body::ExpectedDigests;
 use coffer_types::{ChecksumAlgorithm, ChecksumValue};
-use hyper::header::{HeaderMap, HeaderName, HeaderValue};
+use hyper::header::{HeaderMap, HeaderValue};
 
+pub(crate) use self::shown::{Shown, kind_name};
+pub(crate) use self::whole::{algorithm, kind, of_listed, of_upload, of_whole};
 use crate::body::BodyFailure;
 use crate::convert;
 use crate::error::{Code, Failure};
@@ -33,10 +38,7 @@ pub(crate) struct ClaimedDigests {
 impl ClaimedDigests {
     /// Reads the headers of a request.
     pub(crate) fn parse(headers: &HeaderMap) -> Result<Self, Failure> {
-        let mut claimed = Self::default();
-        if let Some(value) = headers.get("content-md5") {
-            claimed.expected.md5 = Some(parse_md5(value)?);
-        }
+        let mut claimed = Self::parse_md5(headers)?;
         for (algorithm, name) in NAMES {
             if let Some(value) = headers.get(name) {
                 claimed.expected.checksums.push(parse_value(algorithm, name, value.as_bytes())?);
@@ -44,12 +46,18 @@ impl ClaimedDigests {
         }
         claimed.trailer = announced_trailer(headers)?;
         if claimed.expected.checksums.len() + usize::from(claimed.trailer.is_some()) > 1 {
-            return Err(Failure::new(
-                Code::InvalidRequest,
-                "Expecting a single x-amz-checksum- header. Multiple checksum types are not allowed.",
-            ));
+            return Err(several_checksums());
         }
         claimed.check_asked_for(headers)?;
+        Ok(claimed)
+    }
+
+    /// Reads only what is said about the MD5.
+    pub(crate) fn parse_md5(headers: &HeaderMap) -> Result<Self, Failure> {
+        let mut claimed = Self::default();
+        if let Some(value) = headers.get("content-md5") {
+            claimed.expected.md5 = Some(parse_md5(value)?);
+        }
         Ok(claimed)
     }
 
@@ -97,12 +105,23 @@ impl ClaimedDigests {
                  x-amz-trailer headers were found.",
             ));
         }
-        Err(Failure::new(
-            Code::InvalidRequest,
-            "Checksum algorithm provided is unsupported. Please try again with any of the valid \
-             types: [CRC32, CRC32C, CRC64NVME, SHA1, SHA256].",
-        ))
+        Err(unsupported())
     }
+}
+
+fn unsupported() -> Failure {
+    Failure::new(
+        Code::InvalidRequest,
+        "Checksum algorithm provided is unsupported. Please try again with any of the valid types: \
+         [CRC32, CRC32C, CRC64NVME, SHA1, SHA256].",
+    )
+}
+
+fn several_checksums() -> Failure {
+    Failure::new(
+        Code::InvalidRequest,
+        "Expecting a single x-amz-checksum- header. Multiple checksum types are not allowed.",
+    )
 }
 
 /// The checksum that a trailer will carry.
@@ -148,20 +167,6 @@ fn parse_value(
     decoded.and_then(|bytes| ChecksumValue::new(algorithm, &bytes).ok()).ok_or_else(|| {
         Failure::new(Code::InvalidRequest, format!("Value for {name} header is invalid."))
     })
-}
-
-/// Adds checksums to the headers of an answer.
-pub(crate) fn add_headers(headers: &mut HeaderMap, checksums: &[ChecksumValue]) {
-    const TYPE: HeaderName = HeaderName::from_static("x-amz-checksum-type");
-    for checksum in checksums {
-        let (_, name) = NAMES[checksum.algorithm() as usize];
-        let text = base64_simd::STANDARD.encode_to_string(checksum.as_bytes());
-        let value = HeaderValue::try_from(text).expect("base64 is valid in headers");
-        headers.insert(HeaderName::from_static(name), value);
-    }
-    if !checksums.is_empty() {
-        headers.insert(TYPE, HeaderValue::from_static("FULL_OBJECT"));
-    }
 }
 
 #[cfg(test)]

@@ -2,8 +2,10 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
-use coffer_storage_engine::bucket::Versioning;
-use coffer_storage_engine::object::{ETag, StoredHeader, TagCondition, VersionId, VersionInfo};
+use coffer_storage_engine::bucket::{BucketInfo, Versioning};
+use coffer_storage_engine::object::{
+    ETag, StoredHeader, TagCondition, VersionId, VersionInfo, WriteCondition,
+};
 use coffer_types::{ChecksumAlgorithm, Timestamp};
 use hyper::header::{
     CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_TYPE, ETAG,
@@ -46,6 +48,17 @@ pub(crate) fn shown_version(versioning: Versioning, version: VersionId) -> Optio
     match versioning {
         Versioning::Off => None,
         Versioning::Enabled | Versioning::Suspended => Some(version),
+    }
+}
+
+/// Says which version was made, where versions are shown.
+pub(crate) fn add_version(
+    headers: &mut HeaderMap,
+    bucket: &BucketInfo,
+    version: Option<VersionId>,
+) {
+    if let Some(version) = version.and_then(|version| shown_version(bucket.versioning, version)) {
+        headers.insert(VERSION_ID, version_header(version));
     }
 }
 
@@ -184,6 +197,18 @@ pub(crate) fn tag_condition(condition: dto::ETagCondition) -> TagCondition {
     match condition {
         dto::ETagCondition::Any => TagCondition::Any,
         dto::ETagCondition::ETag(etag) => tag_of(etag),
+    }
+}
+
+/// What the headers of a write ask of the current version.
+pub(crate) fn write_condition(
+    if_match: Option<dto::IfMatch>,
+    if_none_match: Option<dto::IfNoneMatch>,
+) -> WriteCondition {
+    WriteCondition {
+        if_match: if_match.map(tag_condition),
+        if_none_match: if_none_match.map(tag_condition),
+        ..WriteCondition::default()
     }
 }
 

@@ -1,9 +1,14 @@
 //! The one table from what went wrong inside to what a client of S3 is told: code, status and a
 //! sentence that names what was wrong and what to do.
 //!
-//! The matches over the engine's errors have no wildcard arm, so a new kind of failure does not
-//! compile until it has its line here. Codes: "Error responses" of the S3 API reference,
+//! The matches over the engine's errors have no wildcard arm (objects: [`object`]), so a new kind of
+//! failure does not compile until it has its line here. Codes: "Error responses" of the S3 API reference,
 //! <https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html>.
+
+mod body;
+mod code;
+mod object;
+mod upload;
 
 use std::borrow::Cow;
 use std::error::Error;
@@ -11,83 +16,17 @@ use std::error::Error;
 use coffer_access::Denied;
 use coffer_storage_engine::bucket::BucketError;
 use coffer_storage_engine::metadata::MetadataError;
-use coffer_storage_engine::object::{InvalidVersionId, ObjectError, VersionId};
-use coffer_types::{InvalidBucketName, InvalidObjectKey, Timestamp, telemetry};
-use hyper::StatusCode;
-use hyper::header::{ALLOW, HeaderMap, HeaderName, HeaderValue, LAST_MODIFIED};
-use s3s::stream::aws_chunked_stream::AwsChunkedStreamError;
-use s3s::stream::upload_stream::UploadStreamError;
-use s3s::{BodySizeLimitExceeded, S3Error, S3ErrorCode};
+use coffer_storage_engine::object::{InvalidVersionId, VersionId};
+use coffer_types::{InvalidBucketName, InvalidObjectKey, telemetry};
+use hyper::header::{HeaderMap, HeaderName, HeaderValue};
+use s3s::{S3Error, S3ErrorCode};
 
-use crate::body::BodyFailure;
+pub(crate) use self::body::content_sha256_mismatch;
+pub(crate) use self::code::Code;
+pub(crate) use self::upload::{checksum_mode, no_such_upload, source_range, source_too_large};
 use crate::convert;
 use crate::operation::OPERATIONS;
 use crate::request::RequestState;
-
-/// Declares the codes with their status.
-macro_rules! codes {
-    ($($variant:ident = $name:literal $status:ident;)+) => {
-        /// A code of the S3 API.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub(crate) enum Code {
-            $(#[doc = concat!("`", $name, "`")] $variant,)+
-        }
-
-        impl Code {
-            /// Its name on the wire.
-            pub(crate) const fn name(self) -> &'static str {
-                match self { $(Self::$variant => $name,)+ }
-            }
-
-            /// The status it travels with.
-            pub(crate) const fn status(self) -> StatusCode {
-                match self { $(Self::$variant => StatusCode::$status,)+ }
-            }
-        }
-
-        #[cfg(test)]
-        const ALL_CODES: &[Code] = &[$(Code::$variant,)+];
-    };
-}
-
-codes! {
-    AccessDenied = "AccessDenied" FORBIDDEN;
-    BadDigest = "BadDigest" BAD_REQUEST;
-    BucketAlreadyExists = "BucketAlreadyExists" CONFLICT;
-    BucketAlreadyOwnedByYou = "BucketAlreadyOwnedByYou" CONFLICT;
-    BucketNotEmpty = "BucketNotEmpty" CONFLICT;
-    EntityTooLarge = "EntityTooLarge" BAD_REQUEST;
-    IllegalLocationConstraint = "IllegalLocationConstraintException" BAD_REQUEST;
-    IllegalVersioningConfiguration = "IllegalVersioningConfigurationException" BAD_REQUEST;
-    IncompleteBody = "IncompleteBody" BAD_REQUEST;
-    InternalError = "InternalError" INTERNAL_SERVER_ERROR;
-    InvalidAccessKeyId = "InvalidAccessKeyId" FORBIDDEN;
-    InvalidArgument = "InvalidArgument" BAD_REQUEST;
-    InvalidBucketName = "InvalidBucketName" BAD_REQUEST;
-    InvalidDigest = "InvalidDigest" BAD_REQUEST;
-    InvalidPartNumber = "InvalidPartNumber" RANGE_NOT_SATISFIABLE;
-    InvalidRange = "InvalidRange" RANGE_NOT_SATISFIABLE;
-    InvalidRequest = "InvalidRequest" BAD_REQUEST;
-    InvalidToken = "InvalidToken" BAD_REQUEST;
-    KeyTooLong = "KeyTooLongError" BAD_REQUEST;
-    MalformedTrailer = "MalformedTrailerError" BAD_REQUEST;
-    MalformedXml = "MalformedXML" BAD_REQUEST;
-    MetadataTooLarge = "MetadataTooLarge" BAD_REQUEST;
-    MethodNotAllowed = "MethodNotAllowed" METHOD_NOT_ALLOWED;
-    MissingContentLength = "MissingContentLength" LENGTH_REQUIRED;
-    NoSuchBucket = "NoSuchBucket" NOT_FOUND;
-    NoSuchKey = "NoSuchKey" NOT_FOUND;
-    NoSuchVersion = "NoSuchVersion" NOT_FOUND;
-    NotImplemented = "NotImplemented" NOT_IMPLEMENTED;
-    NotModified = "NotModified" NOT_MODIFIED;
-    PreconditionFailed = "PreconditionFailed" PRECONDITION_FAILED;
-    RequestHeaderSectionTooLarge = "RequestHeaderSectionTooLarge" BAD_REQUEST;
-    RequestTimeout = "RequestTimeout" BAD_REQUEST;
-    ServiceUnavailable = "ServiceUnavailable" SERVICE_UNAVAILABLE;
-    SignatureDoesNotMatch = "SignatureDoesNotMatch" FORBIDDEN;
-    SlowDown = "SlowDown" SERVICE_UNAVAILABLE;
-    XAmzContentSha256Mismatch = "XAmzContentSHA256Mismatch" BAD_REQUEST;
-}
 
 /// What a client is told about a request that failed.
 #[derive(Debug)]
@@ -262,193 +201,14 @@ impl From<BucketError> for Failure {
                  and delete markers first.",
             )
             .element("BucketName", name.as_str()),
+            BucketError::TooManyDrops(name) => Self::new(
+                Code::SlowDown,
+                "Very much that was dropped from the bucket is still being swept: try again later.",
+            )
+            .element("BucketName", name.as_str()),
             BucketError::Metadata(error) => error.into(),
         }
     }
-}
-
-impl From<ObjectError> for Failure {
-    fn from(error: ObjectError) -> Self {
-        match error {
-            ObjectError::NoSuchBucket(name) => BucketError::NotFound(name).into(),
-            ObjectError::NoSuchKey { delete_marker } => {
-                let failure = Self::new(Code::NoSuchKey, "The specified key does not exist.");
-                // "If false, this response header does not appear in the response": GetObject.
-                match delete_marker {
-                    Some(version) => failure.delete_marker(version),
-                    None => failure,
-                }
-            }
-            ObjectError::NoSuchVersion(version) => {
-                Self::new(Code::NoSuchVersion, "The specified version does not exist.")
-                    .element("VersionId", version.to_string())
-            }
-            ObjectError::IsDeleteMarker { version, modified } => hidden(version, modified),
-            ObjectError::PreconditionFailed(condition) => Self::new(
-                Code::PreconditionFailed,
-                "At least one of the preconditions that you specified did not hold.",
-            )
-            .element("Condition", condition),
-            ObjectError::NothingToMatch => Self::new(
-                Code::NoSuchKey,
-                "The specified key does not exist, so nothing can match.",
-            ),
-            ObjectError::NotModified { info } => {
-                let mut headers = Box::<HeaderMap>::default();
-                convert::add_validators(&mut headers, &info);
-                Self { headers: Some(headers), ..Self::new(Code::NotModified, "Not modified.") }
-            }
-            ObjectError::RangeNotSatisfiable { size } => {
-                Self::new(Code::InvalidRange, "The requested range lies outside the object.")
-                    .element("ActualObjectSize", size.to_string())
-                    .header(
-                        hyper::header::CONTENT_RANGE,
-                        HeaderValue::try_from(format!("bytes */{size}")).expect("digits are valid"),
-                    )
-            }
-            ObjectError::WrongLength { expected, actual } => Self::new(
-                Code::IncompleteBody,
-                format!("The request announced {expected} bytes, but its body has {actual}."),
-            ),
-            ObjectError::Md5Mismatch => Self::new(
-                Code::BadDigest,
-                "The Content-MD5 you specified did not match what the server received: send the \
-                 object again.",
-            ),
-            ObjectError::ChecksumMismatch { actual } => {
-                let algorithm = convert::algorithm_name(actual.algorithm());
-                Self::new(
-                    Code::BadDigest,
-                    format!("The {algorithm} you specified did not match the calculated checksum."),
-                )
-            }
-            ObjectError::Body(error) => body_failure(error.as_ref()),
-            ObjectError::TooLarge { limit } => too_large(limit),
-            error @ (ObjectError::Corrupt | ObjectError::Missing | ObjectError::Unreadable(_)) => {
-                unreadable(error)
-            }
-            ObjectError::Metadata(error) => error.into(),
-        }
-    }
-}
-
-/// A delete marker was asked for as if it had bytes.
-fn hidden(version: VersionId, modified: Timestamp) -> Failure {
-    let text = "The specified version is a delete marker: it can only be deleted.";
-    Failure::new(Code::MethodNotAllowed, text)
-        .element("ResourceType", "DeleteMarker")
-        .delete_marker(version)
-        .header(ALLOW, HeaderValue::from_static("DELETE"))
-        .header(LAST_MODIFIED, convert::http_date_header(modified))
-}
-
-/// Stored bytes that cannot be given: nothing wrong was sent.
-fn unreadable(error: ObjectError) -> Failure {
-    let text = format!("The object cannot be read: {error}. Nothing of it was sent.");
-    Failure::new(Code::InternalError, text).caused_by(error)
-}
-
-fn too_large(limit: u64) -> Failure {
-    Failure::new(
-        Code::EntityTooLarge,
-        format!("Your proposed upload exceeds the most bytes an object may have, {limit}."),
-    )
-    .element("MaxSizeAllowed", limit.to_string())
-}
-
-/// Why a body could not be read to its end, whichever layer found out.
-pub(crate) fn body_failure(error: &(dyn Error + 'static)) -> Failure {
-    if let Some(failure) = error.downcast_ref::<BodyFailure>() {
-        return failure.into();
-    }
-    if let Some(error) = error.downcast_ref::<UploadStreamError>() {
-        return match error {
-            UploadStreamError::Underlying(source) => body_failure(source.as_ref()),
-            UploadStreamError::Sha256Mismatch => content_sha256_mismatch(),
-            UploadStreamError::LengthMismatch | UploadStreamError::Incomplete => incomplete(),
-        };
-    }
-    if let Some(error) = error.downcast_ref::<AwsChunkedStreamError>() {
-        return chunked_failure(error);
-    }
-    if error.is::<BodySizeLimitExceeded>() {
-        return too_large(crate::service::OBJECT_MAX);
-    }
-    incomplete()
-}
-
-fn chunked_failure(error: &AwsChunkedStreamError) -> Failure {
-    match error {
-        AwsChunkedStreamError::Underlying(source) => body_failure(source.as_ref()),
-        AwsChunkedStreamError::SignatureMismatch => Failure::new(
-            Code::SignatureDoesNotMatch,
-            "The signature of a chunk does not match: check the secret key and how chunks are \
-             signed.",
-        ),
-        AwsChunkedStreamError::FormatError => Failure::new(
-            Code::IncompleteBody,
-            "The body is not in the aws-chunked format that its headers announce.",
-        ),
-        AwsChunkedStreamError::Incomplete | AwsChunkedStreamError::LengthMismatch => Failure::new(
-            Code::IncompleteBody,
-            "The chunks do not have as many bytes as x-amz-decoded-content-length announced.",
-        ),
-        AwsChunkedStreamError::ChunkMetaTooLarge(_, limit) => Failure::new(
-            Code::InvalidRequest,
-            format!("A chunk header has more than {limit} bytes."),
-        ),
-        AwsChunkedStreamError::ChunkDataTooLarge(_, limit) => Failure::new(
-            Code::EntityTooLarge,
-            format!("A signed chunk may have at most {limit} bytes: send smaller chunks."),
-        ),
-        AwsChunkedStreamError::TrailersTooLarge(_, limit) => Failure::new(
-            Code::MalformedTrailer,
-            format!("The trailers have more than {limit} bytes."),
-        ),
-        AwsChunkedStreamError::TooManyTrailerHeaders(_, limit) => {
-            Failure::new(Code::MalformedTrailer, format!("There are more than {limit} trailers."))
-        }
-    }
-}
-
-impl From<&BodyFailure> for Failure {
-    fn from(failure: &BodyFailure) -> Self {
-        match failure {
-            BodyFailure::Cut => incomplete(),
-            BodyFailure::Slow => Self::new(
-                Code::RequestTimeout,
-                "The body was not sent within the time limit: idle connections are closed.",
-            ),
-            BodyFailure::NoRoom => Self::new(
-                Code::SlowDown,
-                "There is no room now for chunks larger than the first: send chunks of one size, \
-                 or try again later.",
-            ),
-            BodyFailure::MissingTrailer(name) => Self::new(
-                Code::MalformedTrailer,
-                format!("x-amz-trailer announced {name}, but it did not follow the body."),
-            ),
-            BodyFailure::BadTrailer(name) => Self::new(
-                Code::InvalidRequest,
-                format!("Value for {name} trailing header is invalid."),
-            ),
-        }
-    }
-}
-
-/// The body does not have the SHA-256 that its signature covers.
-pub(crate) fn content_sha256_mismatch() -> Failure {
-    Failure::new(
-        Code::XAmzContentSha256Mismatch,
-        "The provided 'x-amz-content-sha256' header does not match what was computed.",
-    )
-}
-
-fn incomplete() -> Failure {
-    Failure::new(
-        Code::IncompleteBody,
-        "You did not provide the number of bytes specified by the Content-Length HTTP header.",
-    )
 }
 
 #[cfg(test)]

@@ -1,9 +1,18 @@
 //! Cases of the error table.
 
-use coffer_types::{BucketName, ChecksumAlgorithm, ChecksumValue, Timestamp, VersionSeq};
-use s3s::S3ErrorCode;
+use coffer_storage_engine::multipart::UploadChecksum;
+use coffer_storage_engine::object::{ChecksumKind, ETag, ObjectError};
+use coffer_types::{
+    BucketName, ChecksumAlgorithm, ChecksumValue, PartNumber, Timestamp, VersionSeq,
+};
+use hyper::header::{ALLOW, LAST_MODIFIED};
+use s3s::stream::aws_chunked_stream::AwsChunkedStreamError;
+use s3s::stream::upload_stream::UploadStreamError;
+use s3s::{BodySizeLimitExceeded, S3ErrorCode};
 
+use super::code::ALL_CODES;
 use super::*;
+use crate::body::BodyFailure;
 
 fn told(error: impl Into<Failure>) -> (&'static str, u16) {
     let failure = error.into();
@@ -50,6 +59,55 @@ fn object_errors_have_their_codes() {
         let words = error.to_string();
         assert_eq!(told(error), (code, status), "{words}");
     }
+}
+
+#[test]
+fn uploads_in_parts_have_their_codes() {
+    let number = PartNumber::new(2).expect("within bounds");
+    let algorithm = ChecksumAlgorithm::Sha256;
+    let checksum = UploadChecksum { algorithm, kind: ChecksumKind::Composite };
+    let etag = ETag::new("abc");
+    let cases: [(ObjectError, &str, u16); 10] = [
+        (ObjectError::NoSuchUpload, "NoSuchUpload", 404),
+        (ObjectError::InvalidPart { number }, "InvalidPart", 400),
+        (ObjectError::InvalidPartOrder, "InvalidPartOrder", 400),
+        (ObjectError::NoParts, "MalformedXML", 400),
+        (ObjectError::PartTooSmall { number, size: 1, min: 2, etag }, "EntityTooSmall", 400),
+        (ObjectError::PartWithoutChecksum { number, algorithm }, "InvalidRequest", 400),
+        (
+            ObjectError::ChecksumMismatchesUpload { expected: Some(checksum), actual: None },
+            "InvalidRequest",
+            400,
+        ),
+        (ObjectError::WrongUploadSize { expected: 1, actual: 2 }, "InvalidRequest", 400),
+        (ObjectError::NoSuchPart { count: 3 }, "InvalidPartNumber", 416),
+        (ObjectError::Conflict, "OperationAborted", 409),
+    ];
+    for (error, code, status) in cases {
+        let words = error.to_string();
+        assert_eq!(told(error), (code, status), "{words}");
+    }
+    let mismatch = ObjectError::ChecksumMismatchesUpload { expected: Some(checksum), actual: None };
+    let sentence = "Checksum Type mismatch occurred, expected checksum Type: sha256, actual checksum \
+        Type: null.";
+    assert_eq!(Failure::from(mismatch).message, sentence);
+}
+
+#[test]
+fn sources_of_copies_are_told_apart_from_what_is_read() {
+    let source = |error: ObjectError| ObjectError::Source(Box::new(error));
+    let version = VersionId::Seq(VersionSeq(7));
+    let modified = Timestamp::from_millis(0);
+    let marker = source(ObjectError::IsDeleteMarker { version, modified });
+    assert_eq!(told(marker), ("InvalidRequest", 400));
+    let missing = source(ObjectError::NoSuchKey { delete_marker: None });
+    assert_eq!(told(missing), ("NoSuchKey", 404));
+    assert_eq!(told(source(ObjectError::NoSuchVersion(version))), ("NoSuchVersion", 404));
+    let range = source(ObjectError::RangeNotSatisfiable { size: 3 });
+    assert_eq!(told(range), ("InvalidArgument", 400));
+    assert_eq!(told(source(ObjectError::TooLarge { limit: 3 })), ("InvalidRequest", 400));
+    let failed = Failure::from(source(ObjectError::PreconditionFailed("If-Match")));
+    assert_eq!(failed.elements, [("Condition", "x-amz-copy-source-If-Match".to_owned())]);
 }
 
 fn headers(failure: &Failure) -> &HeaderMap {

@@ -4,12 +4,14 @@
 
 use std::borrow::Cow;
 
+use coffer_storage_engine::multipart::UploadChecksum;
 use coffer_storage_engine::object::list::{ListEntry, ObjectPage, ObjectSummary, VersionPage};
 use coffer_storage_engine::object::{ETag, VersionInfo};
 use coffer_types::{AccountId, Timestamp};
 use crc_fast::CrcAlgorithm;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
+use crate::checksum::kind_name;
 use crate::convert;
 use crate::error::Failure;
 use crate::xml::{Document, escape_into};
@@ -23,13 +25,13 @@ const KEPT: &AsciiSet =
     &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~').remove(b'/').remove(b'*');
 
 /// How many entries a page may have: 1,000 unless fewer are asked for.
-pub(crate) fn page_size(asked: Option<i32>) -> Result<usize, Failure> {
+pub(crate) fn page_size(name: &'static str, asked: Option<i32>) -> Result<usize, Failure> {
     let Some(asked) = asked else {
         return Ok(PAGE_MAX);
     };
     let size = usize::try_from(asked).map_err(|_| {
-        let message = "Argument maxKeys must be an integer between 0 and 2147483647.";
-        Failure::argument("maxKeys", &asked.to_string(), message)
+        let message = format!("Argument {name} must be an integer between 0 and 2147483647.");
+        Failure::argument(name, &asked.to_string(), message)
     })?;
     Ok(size.min(PAGE_MAX))
 }
@@ -116,10 +118,15 @@ impl Owner {
     }
 
     pub(crate) fn write(&self, document: &mut Document) {
-        document.open("Owner");
+        self.write_as(document, "Owner");
+    }
+
+    /// As an element of another name.
+    pub(crate) fn write_as(&self, document: &mut Document, element: &str) {
+        document.open(element);
         document.fixed("ID", &self.id);
         document.text("DisplayName", &self.name);
-        document.close("Owner");
+        document.close(element);
     }
 }
 
@@ -160,20 +167,46 @@ fn write_object(
     document.close("Contents");
 }
 
-fn write_stamp(document: &mut Document, modified: Timestamp, etag: Option<&ETag>, size: u64) {
-    document.with("LastModified", |out| convert::push_iso8601(out, modified));
+/// Writes when something was made, and its tag and its size unless it has no bytes.
+pub(crate) fn write_stamp(
+    document: &mut Document,
+    modified: Timestamp,
+    etag: Option<&ETag>,
+    size: u64,
+) {
+    write_time(document, "LastModified", modified);
     if let Some(etag) = etag {
-        document.with("ETag", |out| {
-            out.push_str("&quot;");
-            escape_into(out, etag.as_str());
-            out.push_str("&quot;");
-        });
+        write_etag(document, etag);
         document.plain("Size", size);
     }
 }
 
+/// Writes a point in time.
+pub(crate) fn write_time(document: &mut Document, element: &str, time: Timestamp) {
+    document.with(element, |out| convert::push_iso8601(out, time));
+}
+
+/// Writes an entity tag in its quotes.
+pub(crate) fn write_etag(document: &mut Document, etag: &ETag) {
+    document.with("ETag", |out| {
+        out.push_str("&quot;");
+        escape_into(out, etag.as_str());
+        out.push_str("&quot;");
+    });
+}
+
+/// Writes which checksum an upload was begun with.
+pub(crate) fn write_checksum(document: &mut Document, checksum: UploadChecksum) {
+    document.fixed("ChecksumAlgorithm", convert::algorithm_name(checksum.algorithm));
+    document.fixed("ChecksumType", kind_name(checksum.kind));
+}
+
 /// Writes the common prefixes of a page.
-fn write_common_prefixes<T>(document: &mut Document, names: Names, entries: &[ListEntry<T>]) {
+pub(crate) fn write_common_prefixes<T>(
+    document: &mut Document,
+    names: Names,
+    entries: &[ListEntry<T>],
+) {
     for entry in entries {
         if let ListEntry::CommonPrefix(prefix) = entry {
             document.open("CommonPrefixes");

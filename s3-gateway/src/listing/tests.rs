@@ -1,6 +1,6 @@
 //! Parameters and documents of listings.
 
-use coffer_storage_engine::object::VersionId;
+use coffer_storage_engine::object::{ChecksumKind, PartLayout, VersionId};
 use coffer_types::{ObjectKey, VersionSeq};
 
 use super::*;
@@ -16,11 +16,11 @@ fn object(key: &str) -> ListEntry<ObjectSummary> {
 
 #[test]
 fn pages_have_between_none_and_a_thousand_entries() {
-    assert_eq!(page_size(None).expect("valid"), 1_000);
-    assert_eq!(page_size(Some(0)).expect("valid"), 0);
-    assert_eq!(page_size(Some(7)).expect("valid"), 7);
-    assert_eq!(page_size(Some(5_000)).expect("valid"), 1_000);
-    assert_eq!(page_size(Some(-1)).expect_err("refused").code.name(), "InvalidArgument");
+    assert_eq!(page_size("maxKeys", None).expect("valid"), 1_000);
+    assert_eq!(page_size("maxKeys", Some(0)).expect("valid"), 0);
+    assert_eq!(page_size("maxKeys", Some(7)).expect("valid"), 7);
+    assert_eq!(page_size("maxKeys", Some(5_000)).expect("valid"), 1_000);
+    assert_eq!(page_size("maxKeys", Some(-1)).expect_err("refused").code.name(), "InvalidArgument");
 }
 
 #[test]
@@ -88,6 +88,8 @@ fn versions_and_delete_markers_have_their_own_elements() {
             headers: vec![],
             user_metadata: vec![],
             checksums: vec![],
+            checksum_kind: ChecksumKind::FullObject,
+            parts: PartLayout::default(),
         })
     };
     let entries =

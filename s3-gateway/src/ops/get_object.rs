@@ -5,7 +5,6 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use coffer_access::Action;
 use coffer_storage_engine::bucket::BucketInfo;
 use coffer_storage_engine::engine::{ByteStream, ObjectRead};
 use hyper::StatusCode;
@@ -22,20 +21,17 @@ pub(crate) async fn get_object(
     bucket: &BucketInfo,
     mut read: ReadRequest,
 ) -> Result<S3Response<Body>, Failure> {
-    let action = match read.version {
-        None => Action::GetObject,
-        Some(_) => Action::GetObjectVersion,
-    };
     let get = read.take_get(bucket);
-    let get = asked.of_object(action, bucket, &read.key, get)?;
+    let get = asked.of_object(read::action(read.version), bucket, &read.key, get)?;
     let ObjectRead { info, range, body } = api.store.get_object(get).await?;
 
     let size = info.size;
     let range = match range {
         Some(range) => Some(range),
-        None => read.extent(size)?,
+        None => read.extent(&info)?,
     };
     let mut headers = read.describe(&info, bucket);
+    read.add_part(&mut headers, (api, asked), bucket, &info).await?;
     let part = read::add_extent(&mut headers, size, range);
     let body = answer_body(body, range.map_or(size, |(_, len)| len)).await?;
     let mut response = S3Response::with_headers(body, headers);

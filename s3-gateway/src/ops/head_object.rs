@@ -1,6 +1,5 @@
 //! `HeadObject`: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html>.
 
-use coffer_access::Action;
 use coffer_storage_engine::bucket::BucketInfo;
 use hyper::StatusCode;
 use s3s::{Body, S3Response};
@@ -15,16 +14,14 @@ pub(crate) async fn head_object(
     bucket: &BucketInfo,
     mut read: ReadRequest,
 ) -> Result<S3Response<Body>, Failure> {
-    let action = match read.version {
-        None => Action::GetObject,
-        Some(_) => Action::GetObjectVersion,
-    };
     let get = read.take_get(bucket);
-    let get = asked.of_object(action, bucket, &read.key, get)?;
+    let get = asked.of_object(read::action(read.version), bucket, &read.key, get)?;
     let info = api.store.head_object(get).await?;
 
     let mut headers = read.describe(&info, bucket);
-    let part = read::add_extent(&mut headers, info.size, read.extent(info.size)?);
+    let extent = read.extent(&info)?;
+    read.add_part(&mut headers, (api, asked), bucket, &info).await?;
+    let part = read::add_extent(&mut headers, info.size, extent);
     let mut response = S3Response::with_headers(Body::empty(), headers);
     response.status = part.then_some(StatusCode::PARTIAL_CONTENT);
     Ok(response)

@@ -24,7 +24,7 @@ pub(crate) async fn list_object_versions(
         prefix: input.prefix.unwrap_or_default(),
         delimiter: input.delimiter.unwrap_or_default(),
         after: marker(input.key_marker, input.version_id_marker)?,
-        limit: listing::page_size(input.max_keys)?,
+        limit: listing::page_size("maxKeys", input.max_keys)?,
     };
     let list = asked.of_bucket(Action::ListBucketVersions, &bucket, view.clone())?;
     let page = match view.limit {

@@ -17,7 +17,7 @@ pub(crate) async fn list_objects(
     let asked = api.asked(&request)?;
     let input = request.input;
     let names = Names::parse(input.encoding_type.as_ref().map(EncodingType::as_str))?;
-    let limit = listing::page_size(input.max_keys)?;
+    let limit = listing::page_size("maxKeys", input.max_keys)?;
     let bucket = api.bucket(&input.bucket)?;
     let list = ListObjects {
         bucket: (&bucket).into(),

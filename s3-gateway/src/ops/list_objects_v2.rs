@@ -40,7 +40,7 @@ pub(crate) async fn list_objects_v2(
             prefix: input.prefix.unwrap_or_default(),
             delimiter: input.delimiter.unwrap_or_default(),
             after,
-            limit: listing::page_size(input.max_keys)?,
+            limit: listing::page_size("maxKeys", input.max_keys)?,
         },
         token: input.continuation_token,
         start_after: listing::non_empty(input.start_after),

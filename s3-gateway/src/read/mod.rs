@@ -4,18 +4,20 @@
 //! Ranges, entity tags and dates are parsed here, because the library refuses what HTTP says is
 //! to be ignored, and because this is the path that must be short.
 
+mod part;
 mod range;
 mod route;
 mod target;
 
 use std::borrow::Cow;
 
+use coffer_access::Action;
 use coffer_storage_engine::bucket::BucketInfo;
 use coffer_storage_engine::object::get::{ByteRange, GetObject};
 use coffer_storage_engine::object::{
     ObjectError, ReadCondition, StoredHeader, TagCondition, VersionId, VersionInfo,
 };
-use coffer_types::{ObjectKey, Timestamp};
+use coffer_types::{ObjectKey, PartNumber, Timestamp};
 use hyper::header::{
     ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_LANGUAGE,
     CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, EXPIRES, HeaderMap, HeaderName, HeaderValue,
@@ -25,9 +27,17 @@ use hyper::header::{
 use self::range::Comparison;
 pub(crate) use self::route::ReadRoute;
 pub(crate) use self::target::Target;
-use crate::checksum;
+use crate::checksum::Shown;
 use crate::convert;
-use crate::error::{Code, Failure};
+use crate::error::Failure;
+
+/// What reading a version is called.
+pub(crate) fn action(version: Option<VersionId>) -> Action {
+    match version {
+        None => Action::GetObject,
+        Some(_) => Action::GetObjectVersion,
+    }
+}
 
 /// What a read asks for.
 #[derive(Debug)]
@@ -38,8 +48,8 @@ pub(crate) struct ReadRequest {
     condition: ReadCondition,
     /// Whether the answer carries the checksums.
     checksums: bool,
-    /// The first part is asked for, which is the whole of an object put in one piece.
-    first_part: bool,
+    /// The part that is asked for.
+    part: Option<PartNumber>,
     /// Headers that the query sets instead of what is stored.
     overrides: Vec<(HeaderName, HeaderValue)>,
 }
@@ -51,23 +61,18 @@ impl ReadRequest {
         headers: &HeaderMap,
         query: Option<&str>,
     ) -> Result<Self, Failure> {
-        let date = |name: HeaderName| -> Option<Timestamp> {
-            headers.get(name)?.to_str().ok().and_then(convert::parse_http_date)
-        };
         let mut read = Self {
             key: ObjectKey::parse(key)?,
             version: None,
             range: headers.get(RANGE).and_then(|v| v.to_str().ok()).and_then(range::parse_range),
-            condition: ReadCondition {
-                if_match: tags(headers, &IF_MATCH, Comparison::Strong),
-                if_none_match: tags(headers, &IF_NONE_MATCH, Comparison::Weak),
-                if_modified_since: date(IF_MODIFIED_SINCE),
-                if_unmodified_since: date(IF_UNMODIFIED_SINCE),
-            },
+            condition: condition(
+                headers,
+                [&IF_MATCH, &IF_NONE_MATCH, &IF_MODIFIED_SINCE, &IF_UNMODIFIED_SINCE],
+            ),
             checksums: headers
                 .get("x-amz-checksum-mode")
                 .is_some_and(|mode| mode.as_bytes().eq_ignore_ascii_case(b"ENABLED")),
-            first_part: false,
+            part: None,
             overrides: Vec::new(),
         };
         for (name, value) in query.into_iter().flat_map(|q| form_urlencoded::parse(q.as_bytes())) {
@@ -83,7 +88,7 @@ impl ReadRequest {
                 return Ok(());
             }
             "partNumber" => {
-                self.first_part = first_part(value, self.range)?;
+                self.part = Some(part::parse(value, self.range)?);
                 return Ok(());
             }
             "response-cache-control" => CACHE_CONTROL,
@@ -109,6 +114,7 @@ impl ReadRequest {
             key: self.key.clone(),
             version: self.version,
             range: self.range,
+            part: self.part,
             condition: std::mem::take(&mut self.condition),
         }
     }
@@ -124,8 +130,9 @@ impl ReadRequest {
             headers.insert(convert::VERSION_ID, convert::version_header(version));
         }
         // A checksum is one of the whole object.
-        if self.checksums && self.range.is_none() {
-            checksum::add_headers(&mut headers, &info.checksums);
+        let whole = self.range.is_none() && self.part_of(info).is_none();
+        if self.checksums && whole {
+            Shown::of_version(info).add_headers(&mut headers);
         }
         for (name, value) in &self.overrides {
             headers.insert(name, value.clone());
@@ -133,15 +140,31 @@ impl ReadRequest {
         headers
     }
 
-    /// The bytes of an object of `size` that this asks for; `None` for all of them.
-    pub(crate) fn extent(&self, size: u64) -> Result<Option<(u64, u64)>, ObjectError> {
-        match self.range {
-            None => Ok((self.first_part && size > 0).then_some((0, size))),
-            Some(range) => {
-                let inside = range.within(size).ok_or(ObjectError::RangeNotSatisfiable { size })?;
-                Ok(Some(inside))
+    /// The bytes of a version that this asks for: first offset and length; `None` for all of them.
+    pub(crate) fn extent(&self, info: &VersionInfo) -> Result<Option<(u64, u64)>, ObjectError> {
+        match (self.range, self.part) {
+            (None, None) => Ok(None),
+            (None, Some(number)) => part::extent(info, number).map(Some),
+            (Some(range), _) => {
+                let outside = ObjectError::RangeNotSatisfiable { size: info.size };
+                range.within(info.size).map(Some).ok_or(outside)
             }
         }
+    }
+}
+
+/// What four headers ask of a version: to match and not to match, to be newer and not to be newer.
+/// A date that does not parse asks nothing.
+pub(crate) fn condition(headers: &HeaderMap, names: [&HeaderName; 4]) -> ReadCondition {
+    let [if_match, if_none_match, if_modified_since, if_unmodified_since] = names;
+    let date = |name: &HeaderName| -> Option<Timestamp> {
+        headers.get(name)?.to_str().ok().and_then(convert::parse_http_date)
+    };
+    ReadCondition {
+        if_match: tags(headers, if_match, Comparison::Strong),
+        if_none_match: tags(headers, if_none_match, Comparison::Weak),
+        if_modified_since: date(if_modified_since),
+        if_unmodified_since: date(if_unmodified_since),
     }
 }
 
@@ -155,27 +178,6 @@ fn tags(headers: &HeaderMap, name: &HeaderName, comparison: Comparison) -> Optio
         all.to_mut().push_str(line);
     }
     (!all.is_empty()).then(|| range::parse_tags(&all, comparison))
-}
-
-/// An object put in one piece has one part, which is answered like a range of all of its bytes
-/// (measured: versity/versitygw#2074, getmoto/moto#7850); there is no second one.
-fn first_part(part: &str, range: Option<ByteRange>) -> Result<bool, Failure> {
-    match (part.parse::<u32>(), range) {
-        (Ok(1..=10_000), Some(_)) => Err(Failure::new(
-            Code::InvalidRequest,
-            "Cannot specify both Range header and partNumber query parameter.",
-        )),
-        (Ok(1), None) => Ok(true),
-        (Ok(2..=10_000), None) => Err(Failure::new(
-            Code::InvalidPartNumber,
-            "The requested partnumber is not satisfiable: the object has one part.",
-        )),
-        (Ok(_) | Err(_), _) => Err(Failure::argument(
-            "partNumber",
-            part,
-            "Part number must be an integer between 1 and 10000, inclusive.",
-        )),
-    }
 }
 
 /// User metadata; what is not ASCII is encoded as RFC 2047 says, as S3 does.

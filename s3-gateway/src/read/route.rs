@@ -13,7 +13,7 @@ use super::ReadRequest;
 use super::target::{self, Target};
 use crate::api::Api;
 use crate::auth;
-use crate::error::{Code, Failure};
+use crate::error::Failure;
 use crate::host::Hosts;
 use crate::ops::{get_object, head_object};
 use crate::request::RequestState;
@@ -39,16 +39,13 @@ impl ReadRoute {
         let asked = self.api.asked(&request)?;
         let bucket = self.api.bucket(&bucket)?;
         let read = ReadRequest::parse(key, &request.headers, request.uri.query())?;
-        let key = read.key.clone();
+        let asked_for = read.asked_for();
         let done = if head {
             head_object::head_object(&self.api, &asked, &bucket, read).await
         } else {
             get_object::get_object(&self.api, &asked, &bucket, read).await
         };
-        done.map_err(|failure| match failure.code {
-            Code::NoSuchKey | Code::NoSuchVersion => failure.element("Key", key.as_str()),
-            _ => failure,
-        })
+        done.map_err(asked_for)
     }
 }
 

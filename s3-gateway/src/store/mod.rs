@@ -4,27 +4,24 @@
 use std::pin::Pin;
 
 use coffer_access::Authorized;
+use coffer_storage_engine::Engine;
 use coffer_storage_engine::bucket::{
     BucketError, BucketInfo, BucketPage, BucketRef, CreateBucket, ListBuckets, Versioning,
 };
 use coffer_storage_engine::engine::ObjectRead;
+use coffer_storage_engine::multipart::{
+    BeginUpload, CompleteDone, CompleteUpload, CopyPart, ListParts, ListUploads, PartDone,
+    PartPage, PutPart, UploadPage, UploadRef,
+};
+use coffer_storage_engine::object::copy::{CopyDone, CopySource, CopyTarget};
 use coffer_storage_engine::object::delete::{DeleteDone, DeleteObject};
 use coffer_storage_engine::object::get::GetObject;
 use coffer_storage_engine::object::list::{ListObjects, ListVersions, ObjectPage, VersionPage};
 use coffer_storage_engine::object::put::{PutDone, PutObject};
 use coffer_storage_engine::object::{ObjectError, VersionInfo};
-use coffer_types::BucketName;
+use coffer_types::{BucketName, UploadId};
 
 use crate::upload::Upload;
-
-#[cfg(test)]
-mod memory;
-
-#[cfg(not(test))]
-pub(crate) use coffer_storage_engine::Engine;
-/// In the tests of this crate objects are kept in memory, so that they need no drive.
-#[cfg(test)]
-pub(crate) use memory::Memory as Engine;
 
 /// The engine behind its door.
 #[derive(Clone)]
@@ -112,5 +109,74 @@ impl Store {
         list: Authorized<ListVersions>,
     ) -> Result<VersionPage, ObjectError> {
         self.engine.list_versions(list.into_input()).await
+    }
+    pub(crate) async fn object_parts(
+        &self,
+        get: Authorized<GetObject>,
+        after: u16,
+        limit: usize,
+    ) -> Result<(VersionInfo, PartPage), ObjectError> {
+        self.engine.object_parts(get.into_input(), after, limit).await
+    }
+
+    /// Both rights are proved: to read the source and to write the target.
+    pub(crate) async fn copy_object(
+        &self,
+        source: Authorized<CopySource>,
+        target: Authorized<CopyTarget>,
+    ) -> Result<CopyDone, ObjectError> {
+        self.engine.copy_object(source.into_input(), target.into_input()).await
+    }
+
+    pub(crate) async fn begin_upload(
+        &self,
+        begin: Authorized<BeginUpload>,
+    ) -> Result<UploadId, ObjectError> {
+        self.engine.begin_upload(begin.into_input()).await
+    }
+
+    pub(crate) async fn put_part(
+        &self,
+        put: Authorized<PutPart>,
+        body: Pin<&mut Upload>,
+    ) -> Result<PartDone, ObjectError> {
+        self.engine.put_part(put.into_input(), body).await
+    }
+
+    /// Both rights are proved: to read the source and to write the target.
+    pub(crate) async fn copy_part(
+        &self,
+        source: Authorized<CopySource>,
+        copy: Authorized<CopyPart>,
+    ) -> Result<PartDone, ObjectError> {
+        self.engine.copy_part(source.into_input(), copy.into_input()).await
+    }
+
+    pub(crate) async fn complete_upload(
+        &self,
+        complete: Authorized<CompleteUpload>,
+    ) -> Result<CompleteDone, ObjectError> {
+        self.engine.complete_upload(complete.into_input()).await
+    }
+
+    pub(crate) async fn abort_upload(
+        &self,
+        upload: Authorized<UploadRef>,
+    ) -> Result<(), ObjectError> {
+        self.engine.abort_upload(upload.into_input()).await
+    }
+
+    pub(crate) async fn list_parts(
+        &self,
+        list: Authorized<ListParts>,
+    ) -> Result<PartPage, ObjectError> {
+        self.engine.list_parts(list.into_input()).await
+    }
+
+    pub(crate) async fn list_uploads(
+        &self,
+        list: Authorized<ListUploads>,
+    ) -> Result<UploadPage, ObjectError> {
+        self.engine.list_uploads(list.into_input()).await
     }
 }

@@ -453,6 +453,15 @@ pub(super) fn encode(text: &str, slashes: bool) -> String {
     out
 }
 
+pub(super) fn base64(bytes: &[u8]) -> String {
+    base64_simd::STANDARD.encode_to_string(bytes)
+}
+
+/// So many bytes of the alphabet, from this letter on.
+pub(super) fn letters(from: u8, len: usize) -> Bytes {
+    (0..len).map(|at| b'a' + u8::try_from((usize::from(from) + at) % 26).expect("small")).collect()
+}
+
 pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut text, byte| {
         write!(text, "{byte:02x}").expect("fits");

@@ -1,9 +1,15 @@
 //! Whole requests as clients send them, against any store that the parent module opens.
 
+mod attributes;
 mod client;
+mod copies;
 mod listings;
+mod multipart;
+mod multipart_checksums;
 mod objects;
+mod part_copies;
 mod refusals;
+mod upload_listings;
 mod uploads;
 mod versions;
 

@@ -163,7 +163,7 @@ async fn what_is_not_built_is_refused_and_never_ignored() {
         (Method::PUT, "/photos", "acl"),
         (Method::GET, "/photos", "policy"),
         (Method::PUT, "/photos", "lifecycle"),
-        (Method::POST, "/photos/n", "uploads"),
+        (Method::POST, "/photos/n", "restore"),
         (Method::GET, "/photos/n", "tagging"),
         (Method::DELETE, "/photos", "shiny-new-thing"),
         (Method::PATCH, "/photos", "x"),
@@ -173,8 +173,11 @@ async fn what_is_not_built_is_refused_and_never_ignored() {
         assert_eq!(told.error(), (501, "NotImplemented"), "{method} {path}?{query}");
         assert_eq!(told.element("Resource"), Some(path));
     }
-    let copy = stand.main.put("/photos/n").header("x-amz-copy-source", "/photos/o").send().await;
+    let sealed = "x-amz-copy-source-server-side-encryption-customer-algorithm";
+    let copy = stand.main.put("/photos/n").header("x-amz-copy-source", "/photos/o");
+    let copy = copy.header(sealed, "AES256").send().await;
     assert_eq!(copy.error(), (501, "NotImplemented"));
+    assert_eq!(copy.element("Header"), Some(sealed));
     let form = stand.main.post("/photos").anonymous();
     let form = form.header("content-type", "multipart/form-data; boundary=x").body("x");
     assert_eq!(form.send().await.error(), (501, "NotImplemented"));
@@ -199,7 +202,7 @@ async fn objects_larger_than_one_piece_may_be_are_refused_before_they_are_read()
 }
 
 /// A body that announces more than it will ever send.
-struct Announced(u64);
+pub(super) struct Announced(pub(super) u64);
 
 impl hyper::body::Body for Announced {
     type Data = bytes::Bytes;

@@ -9,15 +9,11 @@ use http_body_util::StreamBody;
 use hyper::body::Frame;
 use s3s::crypto::{Checksum, Crc32, Crc32c, Crc64Nvme, Sha1, Sha256};
 
-use super::client::{Answer, Draft, Payload};
+use super::client::{Answer, Draft, Payload, base64, letters};
 use super::with_bucket;
 
-fn base64(bytes: &[u8]) -> String {
-    base64_simd::STANDARD.encode_to_string(bytes)
-}
-
 fn text(len: usize) -> Bytes {
-    (0..len).map(|at| b'a' + u8::try_from(at % 26).expect("small")).collect()
+    letters(0, len)
 }
 
 #[tokio::test]
@@ -88,6 +84,18 @@ async fn checksums_are_compared_and_given_back() {
     assert_eq!(put("tape").send().await.error(), (400, "BadDigest"));
     assert_eq!(stand.main.get("/photos/bad").send().await.error(), (404, "NoSuchKey"));
     assert_eq!(put("body").send().await.status, 200);
+}
+
+#[tokio::test]
+async fn an_upload_without_a_checksum_is_answered_with_one() {
+    let stand = with_bucket().await;
+    let sum = base64(&Crc64Nvme::checksum(b"body"));
+    let put = stand.main.put("/photos/a").body("body").send().await;
+    assert_eq!(put.header("x-amz-checksum-crc64nvme"), sum);
+    assert_eq!(put.header("x-amz-checksum-type"), "FULL_OBJECT");
+    let head = stand.main.head("/photos/a").header("x-amz-checksum-mode", "ENABLED").send().await;
+    assert_eq!(head.header("x-amz-checksum-crc64nvme"), sum);
+    assert_eq!(head.header("x-amz-checksum-type"), "FULL_OBJECT");
 }
 
 /// Sends something that must be refused, and sees that nothing was stored.

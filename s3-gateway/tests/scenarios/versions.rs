@@ -8,7 +8,7 @@ use s3s::crypto::{Checksum, Md5};
 use super::client::{Answer, Client};
 use super::{Stand, with_bucket};
 
-async fn versioned() -> Stand<impl Sized> {
+pub(super) async fn versioned() -> Stand<impl Sized> {
     let stand = with_bucket().await;
     assert_eq!(set_versioning(&stand.main, "Enabled").await.status, 200);
     stand

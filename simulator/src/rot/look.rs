@@ -160,6 +160,7 @@ impl LookAt<'_> {
                 key: info.key.clone(),
                 version: Some(info.version),
                 range,
+                part: None,
                 condition: ReadCondition::default(),
             };
             let (read, bytes) = match self.get(get).await {

@@ -148,7 +148,8 @@ impl Client {
             BucketAction::Get { key, version, range, head } => {
                 let (key, version, range) = (object_key(key), *version, *range);
                 let condition = ReadCondition::default();
-                let get = GetObject { bucket: bucket.into(), key, version, range, condition };
+                let bucket = bucket.into();
+                let get = GetObject { bucket, key, version, range, part: None, condition };
                 let got = if *head { self.head(get).await } else { self.get(get).await };
                 got.map_or_else(object_failure, Answer::Reply)
             }
@@ -346,6 +347,7 @@ fn bucket_failure(error: BucketError) -> Answer<BucketReply> {
         BucketError::Exists { owner: OWNER, .. } => Answer::Reply(BucketReply::Exists),
         BucketError::Exists { .. } => Answer::Wrong("another owner".into()),
         BucketError::NotEmpty(_) => Answer::Reply(BucketReply::NotEmpty),
+        error @ BucketError::TooManyDrops(_) => Answer::Wrong(error.to_string()),
         BucketError::Metadata(error) => metadata_failure(&error),
     }
 }

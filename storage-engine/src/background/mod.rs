@@ -1,4 +1,5 @@
-//! What goes on behind the requests: checkpoints, dumps, collection of what nobody refers to.
+//! What goes on behind the requests: checkpoints, dumps, sweeping of what is gone, collection of what
+//! nobody refers to.
 //!
 //! Every job can be cut anywhere and goes on after a start: what is to be done stands in tables
 //! and in the log, never only in memory.
@@ -7,6 +8,7 @@ pub(crate) mod checkpoint;
 pub(crate) mod dump;
 pub(crate) mod gc;
 pub(crate) mod orphans;
+pub(crate) mod sweep;
 
 use std::sync::Arc;
 
@@ -23,6 +25,7 @@ pub(crate) fn start(store: &Store) {
         Box::pin(async move { tasks.until_closing(job).await })
     };
     runtime.spawn("gc", until_closing(Box::pin(gc::run(store.clone()))));
+    runtime.spawn("sweep", until_closing(Box::pin(sweep::run(store.clone()))));
     runtime.spawn("dump", until_closing(Box::pin(dump::run(store.clone()))));
     runtime.spawn("orphans", until_closing(Box::pin(orphans::run(store.clone()))));
     let compactor = store.local().drive.compactor();

@@ -1,6 +1,7 @@
 //! Buckets: create, look up, list, configure, delete.
 
 pub(crate) mod create;
+pub(crate) mod empty;
 pub(crate) mod read;
 pub(crate) mod remove;
 #[cfg(test)]
@@ -14,6 +15,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::ErrorKind;
 use crate::metadata::MetadataError;
+
+pub use empty::SweepProgress;
 
 /// Whether a bucket keeps old versions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -144,6 +147,9 @@ pub enum BucketError {
     /// The bucket still holds versions or delete markers.
     #[error("the bucket {0} is not empty")]
     NotEmpty(BucketName),
+    /// Too much that was dropped from the bucket is still being swept.
+    #[error("very much that was dropped from the bucket {0} is still being swept")]
+    TooManyDrops(BucketName),
     /// The metadata could not be read or written.
     #[error(transparent)]
     Metadata(#[from] MetadataError),
@@ -154,7 +160,7 @@ impl BucketError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::NotFound(_) => ErrorKind::NotFound,
-            Self::Exists { .. } | Self::NotEmpty(_) => ErrorKind::Conflict,
+            Self::Exists { .. } | Self::NotEmpty(_) | Self::TooManyDrops(_) => ErrorKind::Conflict,
             Self::Metadata(error) => error.kind(),
         }
     }

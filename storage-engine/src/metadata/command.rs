@@ -6,14 +6,15 @@
 //! command, its log position and its own group's tables.
 
 use coffer_types::{
-    AccountId, BucketId, BucketName, ChecksumValue, ExtentId, GroupId, ObjectKey, Timestamp,
-    VersionSeq,
+    AccountId, BucketId, BucketName, ChecksumValue, ExtentId, GroupId, ObjectKey, PartNumber,
+    Timestamp, UploadId, VersionSeq,
 };
 use serde::{Deserialize, Serialize};
 
 use super::rows::TagRow;
-use crate::bucket::Versioning;
-use crate::object::{StoredHeader, WriteCondition};
+use crate::bucket::{BucketStats, Versioning};
+use crate::multipart::UploadChecksum;
+use crate::object::{ChecksumKind, PartLayout, StoredHeader, WriteCondition};
 
 /// An extent that a command brings: its shards are durable, or lie in the same batch.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,6 +53,120 @@ pub struct PutVersion {
     /// Its bytes are these extents, whole and in this order.
     pub extents: Vec<NewExtent>,
     /// What must hold for the current version.
+    pub condition: WriteCondition,
+}
+
+/// An upload in parts begins.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewUpload {
+    /// Its bucket.
+    pub bucket: BucketId,
+    /// Its key.
+    pub key: ObjectKey,
+    /// Headers to give back.
+    pub headers: Vec<StoredHeader>,
+    /// The user's own metadata.
+    pub user_metadata: Vec<StoredHeader>,
+    /// The checksum that its parts bring.
+    pub checksum: Option<UploadChecksum>,
+}
+
+/// A part of an upload comes, or takes the place of the one that had its number.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewPart {
+    /// Bucket of its upload.
+    pub bucket: BucketId,
+    /// Key of its upload.
+    pub key: ObjectKey,
+    /// Its upload.
+    pub upload: UploadId,
+    /// Its number.
+    pub number: PartNumber,
+    /// Its bytes.
+    pub size: u64,
+    /// Its entity tag.
+    pub etag: TagRow,
+    /// Plain CRC64-NVME of its bytes.
+    pub crc64: u64,
+    /// Checksums that were sent with it or that its upload keeps.
+    pub checksums: Vec<ChecksumValue>,
+    /// Where its bytes come from.
+    pub bytes: PartBytes,
+}
+
+/// Where the bytes of a part come from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PartBytes {
+    /// These extents, whole and in this order.
+    New(Vec<NewExtent>),
+    /// A version that is there.
+    Copied {
+        /// The version.
+        source: SourceVersion,
+        /// The first byte.
+        first: u64,
+    },
+}
+
+/// A version that a copy is made of. It is there when the copy is applied, or the copy is refused.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceVersion {
+    /// Its bucket, in the same group.
+    pub bucket: BucketId,
+    /// Its key.
+    pub key: ObjectKey,
+    /// Its position.
+    pub version: VersionSeq,
+}
+
+/// An upload becomes a version of its key. Everything is computed from its parts as they were at
+/// the position `changed`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Completion {
+    /// Bucket of the upload.
+    pub bucket: BucketId,
+    /// Key of the upload.
+    pub key: ObjectKey,
+    /// The upload.
+    pub upload: UploadId,
+    /// Position of the last change of its parts that is known; a later one refuses the command.
+    pub changed: u64,
+    /// The parts of the version.
+    pub layout: PartLayout,
+    /// Whether the upload has other parts, which go.
+    pub leaves_parts: bool,
+    /// Entity tag of the version.
+    pub etag: TagRow,
+    /// Checksums of the version.
+    pub checksums: Vec<ChecksumValue>,
+    /// What they are computed over.
+    pub checksum_kind: ChecksumKind,
+    /// MD5 of the list of parts that was asked for.
+    pub list: [u8; 16],
+    /// How long the answer is remembered, in milliseconds.
+    pub remember_ms: u64,
+    /// What must hold for the current version.
+    pub condition: WriteCondition,
+}
+
+/// A copy of a version: it has its bytes, its entity tag and its parts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CopyVersion {
+    /// Its bucket.
+    pub bucket: BucketId,
+    /// Its key.
+    pub key: ObjectKey,
+    /// What it is a copy of.
+    pub source: SourceVersion,
+    /// Headers to give back.
+    pub headers: Vec<StoredHeader>,
+    /// The user's own metadata.
+    pub user_metadata: Vec<StoredHeader>,
+    /// Its checksums.
+    pub checksums: Vec<ChecksumValue>,
+    /// What they are computed over.
+    pub checksum_kind: ChecksumKind,
+    /// What must hold for the current version of its key.
     pub condition: WriteCondition,
 }
 
@@ -138,6 +253,61 @@ pub enum Command {
         /// What it says.
         bytes: Option<Vec<u8>>,
     },
+    /// Data group: an upload begins; its id is the position of the command.
+    BeginUpload(NewUpload),
+    /// Data group: a part of an upload comes.
+    PutPart(NewPart),
+    /// Data group: an upload becomes a version.
+    CompleteUpload(Completion),
+    /// Data group: an upload goes, and its parts in the background.
+    AbortUpload {
+        /// Its bucket.
+        bucket: BucketId,
+        /// Its key.
+        key: ObjectKey,
+        /// The upload.
+        upload: UploadId,
+    },
+    /// Data group: a version is copied.
+    CopyVersion(CopyVersion),
+    /// Data group: completions that are due are forgotten, the oldest first.
+    ForgetCompletions {
+        /// At most so many.
+        limit: u32,
+    },
+    /// Data group: everything below a prefix is gone; its rows go in the background.
+    DropPrefix {
+        /// The bucket.
+        bucket: BucketId,
+        /// What the keys begin with; empty for all.
+        prefix: String,
+    },
+    /// Data group: a part of what is gone loses its rows, the oldest first.
+    Sweep {
+        /// About how many rows it may change.
+        limit: u32,
+    },
+    /// Any group: a reader of the feed comes. Events behind this command are kept for it.
+    OpenFeed {
+        /// Its name.
+        name: String,
+        /// The most events that the group keeps for all readers.
+        keep: u64,
+    },
+    /// Any group: a reader has dealt with the events up to a position.
+    AdvanceFeed {
+        /// Its name.
+        name: String,
+        /// The position.
+        to: u64,
+        /// At most so many events that nobody needs any more go at once.
+        limit: u32,
+    },
+    /// Any group: a reader goes.
+    CloseFeed {
+        /// Its name.
+        name: String,
+    },
 }
 
 /// A command that does not decode.
@@ -179,12 +349,23 @@ impl Command {
             | Self::DropBucket { .. }
             | Self::FreeName { .. }
             | Self::DeleteVersion { .. }
-            | Self::Collected { .. } => true,
+            | Self::Collected { .. }
+            | Self::AbortUpload { .. }
+            | Self::ForgetCompletions { .. }
+            | Self::DropPrefix { .. }
+            | Self::Sweep { .. }
+            | Self::AdvanceFeed { .. }
+            | Self::CloseFeed { .. } => true,
             Self::PutDocument { bytes, .. } => bytes.is_none(),
             Self::OpenBucket { .. }
             | Self::TakeName { .. }
             | Self::SetVersioning { .. }
-            | Self::PutVersion(_) => false,
+            | Self::PutVersion(_)
+            | Self::BeginUpload(_)
+            | Self::PutPart(_)
+            | Self::CompleteUpload(_)
+            | Self::CopyVersion(_)
+            | Self::OpenFeed { .. } => false,
         }
     }
 }
@@ -214,6 +395,10 @@ pub enum Outcome {
         versioned: bool,
         /// When it was committed, by log time.
         modified: Timestamp,
+        /// Its bytes.
+        size: u64,
+        /// Its entity tag.
+        etag: TagRow,
     },
     /// A version went, or a delete marker came; `None` if there was nothing to do.
     Deleted {
@@ -221,6 +406,8 @@ pub enum Outcome {
         version: Option<VersionName>,
         /// Whether that is a delete marker.
         delete_marker: bool,
+        /// Whether anything changed.
+        changed: bool,
     },
     /// A condition did not hold.
     PreconditionFailed(&'static str),
@@ -236,6 +423,38 @@ pub enum Outcome {
         /// The revision it has; 0 if it does not exist.
         actual: u64,
     },
+    /// An upload began.
+    UploadBegun {
+        /// Its id.
+        upload: UploadId,
+    },
+    /// A part was committed.
+    PartPut {
+        /// When, by log time.
+        modified: Timestamp,
+    },
+    /// There is no such upload.
+    NoUpload,
+    /// The parts of the upload have changed since the command was made.
+    UploadChanged,
+    /// The version to copy is not there any more.
+    SourceGone,
+    /// Too many prefixes of the bucket are still being swept.
+    TooManyDrops,
+    /// Rows were swept.
+    Swept {
+        /// Whether there is nothing more to sweep.
+        idle: bool,
+        /// What went with a dropped prefix, in all, if the command worked on one.
+        prefix: Option<(BucketId, String, BucketStats)>,
+    },
+    /// A reader of the feed is there, with what it has dealt with.
+    FeedAt {
+        /// The position.
+        after: u64,
+    },
+    /// There is no such reader.
+    NoFeed,
 }
 
 #[cfg(test)]

@@ -17,13 +17,19 @@
 //! | `attributes` | as `versions` |
 //! | `extents` | extent id |
 //! | `refs` | extent id ‖ bucket id ‖ version_seq ‖ part |
-//! | `uploads`, `parts` | bucket id ‖ escaped key ‖ 0 0 ‖ upload; upload ‖ part number |
+//! | `uploads` | bucket id ‖ escaped key ‖ 0x00 0x00 ‖ upload |
+//! | `parts` | bucket id ‖ upload, or the version of a copy ‖ part number |
 //! | `lifecycle_due` | day ‖ bucket id ‖ key ‖ version |
 //! | `repair` | extent id ‖ shard |
 //! | `gc` | sequence ‖ extent id |
 //! | `commands_seen` | command id; empty until there is raft |
+//! | `completions` | bucket id ‖ upload |
+//! | `completions_due` | position of the completion |
+//! | `sweeps` | position of the command ‖ position of what goes; the latter 0 for a prefix |
+//! | `feeds` | name of a reader; empty for all together |
+//! | `events` | position |
 
-use coffer_types::{BucketId, ExtentId, ObjectKey, VersionSeq};
+use coffer_types::{BucketId, ExtentId, ObjectKey, PartNumber, UploadId, VersionSeq};
 
 use crate::index::TableId;
 
@@ -64,6 +70,11 @@ tables! {
     REPAIR = 15 "repair",
     GC = 16 "gc",
     COMMANDS_SEEN = 17 "commands_seen",
+    COMPLETIONS = 18 "completions",
+    COMPLETIONS_DUE = 19 "completions_due",
+    SWEEPS = 20 "sweeps",
+    FEEDS = 21 "feeds",
+    EVENTS = 22 "events",
 }
 
 /// Key of `objects` and `nulls`.
@@ -116,6 +127,47 @@ pub(crate) fn parse_version_key(row: &[u8]) -> Option<(ObjectKey, VersionSeq)> {
     }
     let key = ObjectKey::parse(String::from_utf8(key).ok()?).ok()?;
     Some((key, VersionSeq(!u64::from_be_bytes(*seq))))
+}
+
+/// Key of `uploads`: oldest first within a key.
+pub(crate) fn upload_key(bucket: BucketId, key: &[u8], upload: UploadId) -> Vec<u8> {
+    let mut out = version_prefix(bucket, key);
+    out.extend_from_slice(&upload.0.to_be_bytes());
+    out
+}
+
+/// The object key and upload of a key of `uploads`; `None` if it is not one.
+pub(crate) fn parse_upload_key(row: &[u8]) -> Option<(ObjectKey, UploadId)> {
+    let (key, VersionSeq(inverted)) = parse_version_key(row)?;
+    Some((key, UploadId(!inverted)))
+}
+
+/// What all parts kept under a position begin with.
+pub(crate) fn parts_prefix(bucket: BucketId, holder: u64) -> Vec<u8> {
+    [&bucket.to_bytes()[..], &holder.to_be_bytes()].concat()
+}
+
+/// Key of `parts`.
+pub(crate) fn part_key(bucket: BucketId, holder: u64, number: u16) -> Vec<u8> {
+    [&bucket.to_bytes()[..], &holder.to_be_bytes(), &number.to_be_bytes()].concat()
+}
+
+/// Bucket, holder and number of a key of `parts`; `None` if it is not one.
+pub(crate) fn parse_part_key(row: &[u8]) -> Option<(BucketId, u64, PartNumber)> {
+    let (bucket, rest) = row.split_first_chunk::<12>()?;
+    let (holder, number) = rest.split_first_chunk::<8>()?;
+    let number = PartNumber::new(u16::from_be_bytes(number.try_into().ok()?))?;
+    Some((BucketId::from_bytes(*bucket), u64::from_be_bytes(*holder), number))
+}
+
+/// Key of `completions`.
+pub(crate) fn completion_key(bucket: BucketId, upload: UploadId) -> Vec<u8> {
+    parts_prefix(bucket, upload.0)
+}
+
+/// Key of `sweeps`.
+pub(crate) fn sweep_key(sequence: u64, holder: u64) -> Vec<u8> {
+    [sequence.to_be_bytes(), holder.to_be_bytes()].concat()
 }
 
 /// Key of `refs`.
@@ -194,8 +246,21 @@ mod tests {
         }
 
         #[test]
+        fn upload_and_part_keys_parse_back(
+            key in "\\PC{1,20}", position in any::<u64>(), number in 1..=PartNumber::MAX,
+        ) {
+            let row = upload_key(BUCKET, key.as_bytes(), UploadId(position));
+            let (parsed, upload) = parse_upload_key(&row).expect("parses");
+            prop_assert_eq!((parsed.as_str(), upload.0), (key.as_str(), position));
+            let row = part_key(BUCKET, position, number);
+            let parsed = parse_part_key(&row).map(|(bucket, at, part)| (bucket, at, part.get()));
+            prop_assert_eq!(parsed, Some((BUCKET, position, number)));
+        }
+
+        #[test]
         fn parsers_survive_any_bytes(bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
             let _ = (parse_version_key(&bytes), parse_ref_key(&bytes), parse_gc_key(&bytes));
+            let _ = (parse_upload_key(&bytes), parse_part_key(&bytes));
         }
     }
 

@@ -35,9 +35,9 @@ pub(crate) async fn delete(store: &Store, delete: DeleteObject) -> Result<Delete
     let target = find::target(store, &delete.bucket)?;
     let DeleteObject { bucket: named, key, version, condition } = delete;
     let unconditional = condition == WriteCondition::default();
-    if unconditional && version.is_none() && target.versioning == Versioning::Off {
+    if unconditional && version.is_none() && target.row.versioning == Versioning::Off {
         // Nothing to delete is nothing to log: the view shows all that was ever acknowledged.
-        if query::current(&target.view, target.bucket, &key)?.is_none() {
+        if query::current(target.key(&key))?.is_none() {
             return Ok(DeleteDone { version: None, delete_marker: false });
         }
     }
@@ -45,7 +45,7 @@ pub(crate) async fn delete(store: &Store, delete: DeleteObject) -> Result<Delete
     let version = version.map(Into::into);
     let command = Command::DeleteVersion { bucket, key, version, condition };
     match store.propose(target.group, command).await? {
-        Outcome::Deleted { version, delete_marker } => {
+        Outcome::Deleted { version, delete_marker, changed: _ } => {
             Ok(DeleteDone { version: version.map(Into::into), delete_marker })
         }
         refused => Err(super::refusal(refused, &named)),

@@ -2,7 +2,8 @@
 //!
 //! The MD5 is the entity tag; its pieces come later than those of the others, because they may be
 //! hashed beside those of other bodies. Checksums that the sender names are compared before anything is
-//! committed. The CRC64 of each 64 KiB block is what a read verifies.
+//! committed. The CRC64 of each 64 KiB block is what a read verifies; that of the whole body comes from
+//! whoever takes it in, and is the checksum of a body for which no other was asked.
 
 use bytes::Bytes;
 use coffer_types::{ChecksumAlgorithm, ChecksumValue};
@@ -60,9 +61,11 @@ impl Running {
 }
 
 /// All digests of one body.
-pub(super) struct Digests {
+pub(crate) struct Digests {
     md5: Md5Place,
     running: Vec<Running>,
+    /// Whether the CRC64 is asked for, or no other.
+    keeps_crc64: bool,
     len: u64,
 }
 
@@ -74,26 +77,32 @@ enum Md5Place {
 }
 
 /// Digests of a whole body that are what its sender said.
-pub(super) struct Verified {
-    pub(super) md5: [u8; 16],
-    pub(super) checksums: Vec<ChecksumValue>,
+pub(crate) struct Verified {
+    pub(crate) md5: [u8; 16],
+    /// Those that were asked for; the CRC64 if none was.
+    pub(crate) checksums: Vec<ChecksumValue>,
+    /// Plain CRC64-NVME.
+    pub(crate) crc64: u64,
 }
 
 impl Digests {
-    pub(super) fn new(mut algorithms: Vec<ChecksumAlgorithm>) -> Self {
+    pub(crate) fn new(mut algorithms: Vec<ChecksumAlgorithm>) -> Self {
         algorithms.sort_unstable();
         algorithms.dedup();
+        let asked = algorithms.len();
+        algorithms.retain(|algorithm| *algorithm != ChecksumAlgorithm::Crc64Nvme);
+        let keeps_crc64 = algorithms.is_empty() || algorithms.len() < asked;
         let running = algorithms.into_iter().map(Running::new).collect();
-        Self { md5: Md5Place::Here(Md5::new()), running, len: 0 }
+        Self { md5: Md5Place::Here(Md5::new()), running, keeps_crc64, len: 0 }
     }
 
     /// Bytes seen.
-    pub(super) fn len(&self) -> u64 {
+    pub(crate) fn len(&self) -> u64 {
         self.len
     }
 
     /// Takes bytes into all digests but the MD5.
-    pub(super) fn update(&mut self, bytes: &[u8]) {
+    pub(crate) fn update(&mut self, bytes: &[u8]) {
         for running in &mut self.running {
             running.update(bytes);
         }
@@ -102,7 +111,7 @@ impl Digests {
 
     /// Takes pieces into the MD5: here if they are few, in the pool if they are many. The call
     /// waits for earlier pieces alone.
-    pub(super) async fn update_md5(
+    pub(crate) async fn update_md5(
         &mut self,
         store: &Store,
         pieces: &[Bytes],
@@ -129,15 +138,19 @@ impl Digests {
     }
 
     /// Compares with what the sender named.
-    pub(super) async fn verify(
+    pub(crate) async fn verify(
         mut self,
         expected: &ExpectedDigests,
+        crc64: u64,
     ) -> Result<Verified, ObjectError> {
         let md5 = self.md5_here().await?.finish();
         if expected.md5.is_some_and(|expected| expected != md5) {
             return Err(ObjectError::Md5Mismatch);
         }
-        let checksums: Vec<_> = self.running.into_iter().map(Running::finish).collect();
+        let mut checksums: Vec<_> = self.running.into_iter().map(Running::finish).collect();
+        if self.keeps_crc64 {
+            checksums.push(crc64_value(crc64));
+        }
         for wanted in &expected.checksums {
             let algorithm = wanted.algorithm();
             let actual = checksums.iter().find(|actual| actual.algorithm() == algorithm);
@@ -145,8 +158,20 @@ impl Digests {
                 return Err(ObjectError::ChecksumMismatch { actual: actual.clone() });
             }
         }
-        Ok(Verified { md5, checksums })
+        Ok(Verified { md5, checksums, crc64 })
     }
+}
+
+/// A CRC64-NVME as a checksum.
+pub(crate) fn crc64_value(crc64: u64) -> ChecksumValue {
+    ChecksumValue::new(ChecksumAlgorithm::Crc64Nvme, &crc64.to_be_bytes()).expect("eight bytes")
+}
+
+/// The digest of some bytes.
+pub(crate) fn of_bytes(algorithm: ChecksumAlgorithm, bytes: &[u8]) -> ChecksumValue {
+    let mut running = Running::new(algorithm);
+    running.update(bytes);
+    running.finish()
 }
 
 #[cfg(test)]
@@ -175,7 +200,9 @@ mod tests {
         ];
         for (algorithm, answer) in cases {
             let digests = digests(algorithm, [b"1234", b"56789"]);
-            let verified = TestRuntime::default().run(digests.verify(&ExpectedDigests::default()));
+            let crc64 = crate::format::crc64(b"123456789");
+            let expected = ExpectedDigests::default();
+            let verified = TestRuntime::default().run(digests.verify(&expected, crc64));
             let verified = verified.unwrap_or_else(|error| panic!("{error}"));
             assert_eq!(verified.checksums[0].as_bytes(), answer, "{algorithm:?}");
             assert_eq!(verified.md5[..4], [0x25, 0xf9, 0xe7, 0x94]);
@@ -187,7 +214,7 @@ mod tests {
         let claim = |md5, checksums| {
             let digests = digests(ChecksumAlgorithm::Sha256, [b"x", b""]);
             let expected = ExpectedDigests { md5, checksums };
-            TestRuntime::default().run(digests.verify(&expected)).err()
+            TestRuntime::default().run(digests.verify(&expected, 0)).err()
         };
         assert!(matches!(claim(Some([0; 16]), Vec::new()), Some(ObjectError::Md5Mismatch)));
         let wrong = ChecksumValue::new(ChecksumAlgorithm::Sha256, &[0; 32]).expect("32 bytes");

@@ -3,19 +3,26 @@
 use coffer_types::{BucketId, GroupId, ObjectKey, VersionSeq};
 
 use super::{ObjectError, ReadCondition, TagCondition, VersionId, VersionInfo};
-use crate::bucket::{BucketError, BucketRef, Versioning, read};
+use crate::bucket::{BucketError, BucketRef, read};
 use crate::index::IndexView;
 use crate::metadata::command::VersionName;
-use crate::metadata::query;
-use crate::metadata::rows::{BucketState, VersionRow};
+use crate::metadata::query::{self, KeyView};
+use crate::metadata::rows::{BucketRow, BucketState, VersionRow};
 use crate::store::Store;
 
 /// An open bucket and its group's index at one position.
 pub(crate) struct Target {
     pub(crate) bucket: BucketId,
     pub(crate) group: GroupId,
-    pub(crate) versioning: Versioning,
+    pub(crate) row: BucketRow,
     pub(crate) view: IndexView,
+}
+
+impl Target {
+    /// One of its keys.
+    pub(crate) fn key<'v>(&'v self, key: &'v ObjectKey) -> KeyView<'v> {
+        KeyView { view: &self.view, bucket: self.bucket, key, floor: self.row.floor(key) }
+    }
 }
 
 /// Finds an open bucket.
@@ -30,7 +37,7 @@ pub(crate) fn target(store: &Store, bucket: &BucketRef) -> Result<Target, Object
     if row.state != BucketState::Open {
         return Err(missing());
     }
-    Ok(Target { bucket: id, group, versioning: row.versioning, view })
+    Ok(Target { bucket: id, group, row, view })
 }
 
 /// A version with bytes.
@@ -46,7 +53,8 @@ pub(crate) fn version(
     key: &ObjectKey,
     id: Option<VersionId>,
 ) -> Result<Found, ObjectError> {
-    let newest = query::newest(&target.view, target.bucket, key)?;
+    let at = target.key(key);
+    let newest = query::newest(at)?;
     let Some(id) = id else {
         let (seq, row) = newest.ok_or(ObjectError::NoSuchKey { delete_marker: None })?;
         if row.delete_marker {
@@ -56,8 +64,7 @@ pub(crate) fn version(
     };
     let found = match newest {
         Some((seq, row)) if id_of(seq, &row) == id => Some((seq, row, true)),
-        Some(_) => query::version(&target.view, target.bucket, key, id.into())?
-            .map(|(seq, row)| (seq, row, false)),
+        Some(_) => query::version(at, id.into())?.map(|(seq, row)| (seq, row, false)),
         None => None,
     };
     let (seq, row, is_latest) = found.ok_or(ObjectError::NoSuchVersion(id))?;
@@ -121,7 +128,7 @@ mod tests {
     use coffer_types::Timestamp;
 
     use super::*;
-    use crate::object::ETag;
+    use crate::object::{ChecksumKind, ETag, PartLayout};
 
     fn verdict(condition: &ReadCondition) -> &'static str {
         let info = VersionInfo {
@@ -135,6 +142,8 @@ mod tests {
             headers: Vec::new(),
             user_metadata: Vec::new(),
             checksums: Vec::new(),
+            checksum_kind: ChecksumKind::FullObject,
+            parts: PartLayout::default(),
         };
         match check(condition, &info) {
             Ok(()) => "ok",

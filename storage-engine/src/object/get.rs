@@ -1,7 +1,7 @@
 //! Getting an object, or what is known about it.
 
 use bytes::Bytes;
-use coffer_types::ObjectKey;
+use coffer_types::{ObjectKey, PartNumber};
 use futures::{StreamExt, stream};
 
 use super::find::{self, Found};
@@ -9,7 +9,7 @@ use super::{ObjectError, ReadCondition, VersionId, VersionInfo};
 use crate::bucket::BucketRef;
 use crate::engine::{ByteStream, ObjectRead};
 use crate::metadata::query;
-use crate::metadata::rows::ExtentRun;
+use crate::metadata::rows::{ExtentRun, cut};
 use crate::ports::ShardRange;
 use crate::store::Store;
 
@@ -50,74 +50,83 @@ pub struct GetObject {
     pub version: Option<VersionId>,
     /// Which bytes; `None` for all.
     pub range: Option<ByteRange>,
+    /// Which part, instead of a range. An object put in one piece has one, the first.
+    pub part: Option<PartNumber>,
     /// Conditions on what is found.
     pub condition: ReadCondition,
 }
 
-/// Finds a version; the range is not looked at.
+/// Finds a version; neither range nor part is looked at.
 pub(crate) fn head(store: &Store, get: &GetObject) -> Result<VersionInfo, ObjectError> {
-    let (found, key) = locate(store, get)?;
-    let info = query::info(key, found.seq, found.row, found.is_latest);
+    let target = find::target(store, &get.bucket)?;
+    let found = find::version(&target, &get.key, get.version)?;
+    let info = query::info(get.key.clone(), found.seq, found.row, found.is_latest);
     find::check(&get.condition, &info)?;
     Ok(info)
-}
-
-fn locate(store: &Store, get: &GetObject) -> Result<(Found, ObjectKey), ObjectError> {
-    let target = find::target(store, &get.bucket)?;
-    Ok((find::version(&target, &get.key, get.version)?, get.key.clone()))
 }
 
 /// Finds a version and opens its bytes. A small read is done when this returns; a large one gives
 /// its pieces as they are asked for.
 pub(crate) async fn get(store: &Store, get: GetObject) -> Result<ObjectRead, ObjectError> {
     let pass = store.read_gate().enter();
-    let (mut found, key) = locate(store, &get)?;
-    let runs = std::mem::take(&mut found.row.extents);
-    let info = query::info(key, found.seq, found.row, found.is_latest);
+    let target = find::target(store, &get.bucket)?;
+    let found = find::version(&target, &get.key, get.version)?;
+    let Found { seq, mut row, is_latest } = found;
+    let extents = std::mem::take(&mut row.extents);
+    let holder = row.parts.as_ref().map(|parts| parts.holder);
+    let info = query::info(get.key, seq, row, is_latest);
     find::check(&get.condition, &info)?;
-    let range = match get.range {
-        None => None,
-        Some(wanted) => {
-            let unsatisfiable = ObjectError::RangeNotSatisfiable { size: info.size };
-            Some(wanted.within(info.size).ok_or(unsatisfiable)?)
-        }
-    };
+    let range = wanted_range(&info, get.range, get.part)?;
     let (first, len) = range.unwrap_or((0, info.size));
-    let wanted = cut(&runs, first, len);
-    let body = match wanted.as_slice() {
+    let runs = match holder {
+        None => cut(&extents, 0, first, len),
+        Some(holder) => query::runs(&target.view, target.bucket, holder, &info.parts, first, len)?,
+    };
+    drop(target);
+    let body = open(store, &runs).await?;
+    drop(pass);
+    Ok(ObjectRead { info, range, body })
+}
+
+/// First offset and length of what is asked for; `None` for everything.
+fn wanted_range(
+    info: &VersionInfo,
+    range: Option<ByteRange>,
+    part: Option<PartNumber>,
+) -> Result<Option<(u64, u64)>, ObjectError> {
+    if let Some(number) = part {
+        let place = match info.parts.find(number) {
+            Some(place) => Some((place.offset, place.size)),
+            None if info.parts.is_empty() && number.get() == 1 => Some((0, info.size)),
+            None => return Err(ObjectError::NoSuchPart { count: info.parts.count().max(1) }),
+        };
+        return Ok(place);
+    }
+    let unsatisfiable = ObjectError::RangeNotSatisfiable { size: info.size };
+    range.map(|wanted| wanted.within(info.size).ok_or(unsatisfiable)).transpose()
+}
+
+/// Opens the bytes of runs in order. They are leased when this returns.
+pub(crate) async fn open(store: &Store, runs: &[ExtentRun]) -> Result<ByteStream, ObjectError> {
+    let place = |run: &ExtentRun| {
+        let ExtentRun { extent, offset, len } = *run;
+        ShardRange { extent, shard: 0, offset, len }
+    };
+    Ok(match runs {
         [] => empty(),
         [only] if only.len <= crate::limits::BLOCK_LEN as u64 => {
-            let bytes = store.drive().read(*only).await?;
+            let bytes = store.drive().read(place(only)).await?;
             stream::once(std::future::ready(Ok(bytes))).boxed()
         }
         _ => {
-            let body = store.drive().stream(wanted);
-            drop(pass);
+            let body = store.drive().stream(runs.iter().map(place).collect());
             body.map(|piece| piece.map_err(ObjectError::from)).boxed()
         }
-    };
-    Ok(ObjectRead { info, range, body })
+    })
 }
 
 fn empty() -> ByteStream {
     stream::empty::<Result<Bytes, ObjectError>>().boxed()
-}
-
-/// The runs of extents that hold the bytes from `first` on.
-fn cut(runs: &[ExtentRun], first: u64, len: u64) -> Vec<ShardRange> {
-    let mut wanted = Vec::new();
-    let mut start = 0;
-    for run in runs {
-        let end = start + run.len;
-        let from = first.max(start);
-        let to = (first + len).min(end);
-        if from < to {
-            let offset = run.offset + (from - start);
-            wanted.push(ShardRange { extent: run.extent, shard: 0, offset, len: to - from });
-        }
-        start = end;
-    }
-    wanted
 }
 
 #[cfg(test)]
@@ -151,8 +160,8 @@ mod tests {
         let run = |counter, offset, len| ExtentRun { extent: extent(counter), offset, len };
         let runs = [run(1, 0, 10), run(2, 5, 10), run(3, 0, 10)];
         let pieces = |first, len| -> Vec<_> {
-            let wanted = cut(&runs, first, len);
-            wanted.iter().map(|range| (range.extent.counter, range.offset, range.len)).collect()
+            let wanted = cut(&runs, 0, first, len);
+            wanted.iter().map(|run| (run.extent.counter, run.offset, run.len)).collect()
         };
         assert_eq!(pieces(0, 30), [(1, 0, 10), (2, 5, 10), (3, 0, 10)]);
         assert_eq!(pieces(12, 3), [(2, 7, 3)]);

@@ -24,23 +24,23 @@ const EXTENT_MAX: u64 = 64 << 20;
 
 /// A body that came in whole and is what its sender said. Its fragments are durable; a small one
 /// still is in memory.
-pub(super) struct Taken {
-    pub(super) size: u64,
-    pub(super) verified: Verified,
-    pub(super) extents: Vec<NewExtent>,
-    pub(super) small: Option<SmallShard>,
-    pub(super) written: Written,
+pub(crate) struct Taken {
+    pub(crate) size: u64,
+    pub(crate) verified: Verified,
+    pub(crate) extents: Vec<NewExtent>,
+    pub(crate) small: Option<SmallShard>,
+    pub(crate) written: Written,
 }
 
 /// Extents that were written and that no command has named yet. Dropping it releases them.
-pub(super) struct Written {
+pub(crate) struct Written {
     store: Store,
     extents: Vec<ExtentId>,
 }
 
 impl Written {
     /// From here on the extents belong to a command: whatever becomes of it, `gc` knows them.
-    pub(super) fn hand_over(mut self) {
+    pub(crate) fn hand_over(mut self) {
         self.extents.clear();
     }
 }
@@ -54,7 +54,7 @@ impl Drop for Written {
 }
 
 /// Takes a body in.
-pub(super) async fn take(
+pub(crate) async fn take(
     store: &Store,
     group: GroupId,
     announced: Option<u64>,
@@ -184,7 +184,7 @@ impl<'s> Intake<'s> {
             let flushed = self.store.drive().flush(self.receipts).await;
             flushed.map_err(MetadataError::from)?;
         }
-        let verified = self.digests.verify(expected).await?;
+        let verified = self.digests.verify(expected, crc64_of(&self.extents)).await?;
         Ok(Taken { size, verified, extents: self.extents, small, written: self.written })
     }
 }
@@ -192,6 +192,15 @@ impl<'s> Intake<'s> {
 /// An extent on one drive: one copy, no code.
 fn new_extent(id: ExtentId, len: u64, crc64: u64) -> NewExtent {
     NewExtent { id, geometry: 0, code: 0, drives: vec![0], len, crc64 }
+}
+
+/// The CRC64 of the bytes of extents in order.
+fn crc64_of(extents: &[NewExtent]) -> u64 {
+    let mut all = extents.iter();
+    let first = all.next().map_or(0, |extent| extent.crc64);
+    all.fold(first, |sum, extent| {
+        crc_fast::checksum_combine(CrcAlgorithm::Crc64Nvme, sum, extent.crc64, extent.len)
+    })
 }
 
 /// Pieces of a body in order.

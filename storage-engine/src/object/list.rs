@@ -83,11 +83,11 @@ pub struct VersionPage {
 /// A page of current objects.
 pub(crate) fn objects(store: &Store, list: &ListObjects) -> Result<ObjectPage, ObjectError> {
     let target = find::target(store, &list.bucket)?;
-    Ok(query::list_objects(&target.view, target.bucket, list)?)
+    Ok(query::list_objects(&target.view, target.bucket, &target.row, list)?)
 }
 
 /// A page of versions.
 pub(crate) fn versions(store: &Store, list: &ListVersions) -> Result<VersionPage, ObjectError> {
     let target = find::target(store, &list.bucket)?;
-    Ok(query::list_versions(&target.view, target.bucket, list)?)
+    Ok(query::list_versions(&target.view, target.bucket, &target.row, list)?)
 }

@@ -1,25 +1,32 @@
 //! Objects and versions: put, get, delete, list. One use case per file.
 
 pub mod body;
+pub mod copy;
 pub mod delete;
-mod digest;
+pub(crate) mod digest;
 pub(crate) mod find;
 pub mod get;
-mod intake;
+pub(crate) mod intake;
 pub mod list;
 pub(crate) mod md5;
+pub mod parts;
 pub mod put;
 
 use std::fmt;
 
-use coffer_types::{BucketName, ChecksumValue, ObjectKey, Timestamp, VersionSeq};
+use coffer_types::{
+    BucketName, ChecksumAlgorithm, ChecksumValue, ObjectKey, PartNumber, Timestamp, VersionSeq,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::bucket::BucketRef;
 use crate::error::ErrorKind;
 use crate::metadata::MetadataError;
 use crate::metadata::command::Outcome;
+use crate::multipart::UploadChecksum;
 use crate::ports::ReadError;
+
+pub use parts::PartLayout;
 
 /// The entity tag of a version: text that changes when the bytes do. For an object put in one
 /// piece it is the MD5 of its bytes as 32 lower-case hexadecimal digits.
@@ -122,8 +129,22 @@ pub struct VersionInfo {
     pub headers: Vec<StoredHeader>,
     /// The user's own metadata, names without the protocol's prefix.
     pub user_metadata: Vec<StoredHeader>,
-    /// Checksums of the whole object that the client sent or asked for.
+    /// Checksums of the object: those that the client sent or asked for, or the CRC-64/NVME.
     pub checksums: Vec<ChecksumValue>,
+    /// What the checksums are computed over.
+    pub checksum_kind: ChecksumKind,
+    /// The parts it was made of; empty for an object put in one piece.
+    pub parts: PartLayout,
+}
+
+/// What the checksum of an object is computed over.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ChecksumKind {
+    /// Its bytes.
+    #[default]
+    FullObject,
+    /// The checksums of its parts, in order.
+    Composite,
 }
 
 /// One condition on an entity tag.
@@ -239,6 +260,69 @@ pub enum ObjectError {
     /// The device did not give the bytes.
     #[error("stored bytes of this object cannot be read: {0}")]
     Unreadable(String),
+    /// The key has no open upload of this id: it never had, or it was completed or aborted.
+    #[error("there is no such upload")]
+    NoSuchUpload,
+    /// A part that a completion lists was not uploaded, or has another entity tag or checksum.
+    #[error("part {number} was not uploaded, or its entity tag or checksum differs")]
+    InvalidPart {
+        /// Its number.
+        number: PartNumber,
+    },
+    /// The list of a completion is not in ascending order of part numbers.
+    #[error("the list of parts is not in ascending order")]
+    InvalidPartOrder,
+    /// The list of a completion has no part.
+    #[error("the list of parts is empty")]
+    NoParts,
+    /// A part other than the last is too small.
+    #[error("part {number} has {size} bytes, all but the last need {min}")]
+    PartTooSmall {
+        /// Its number.
+        number: PartNumber,
+        /// Its size.
+        size: u64,
+        /// What it should have at least.
+        min: u64,
+        /// Its entity tag.
+        etag: ETag,
+    },
+    /// A listed part does not name the checksum that the upload was begun with.
+    #[error("part {number} is listed without its checksum")]
+    PartWithoutChecksum {
+        /// Its number.
+        number: PartNumber,
+        /// The algorithm of the upload.
+        algorithm: ChecksumAlgorithm,
+    },
+    /// A part or a completion names another kind of checksum than the upload was begun with.
+    #[error("the upload has another kind of checksum")]
+    ChecksumMismatchesUpload {
+        /// What the upload was begun with.
+        expected: Option<UploadChecksum>,
+        /// The algorithm that was sent, if any.
+        actual: Option<ChecksumAlgorithm>,
+    },
+    /// The sum of the parts is not the size that was announced.
+    #[error("the parts have {actual} bytes together where {expected} were announced")]
+    WrongUploadSize {
+        /// What was announced.
+        expected: u64,
+        /// What the parts have.
+        actual: u64,
+    },
+    /// The version has no part of this number.
+    #[error("the object has no such part")]
+    NoSuchPart {
+        /// How many parts it has.
+        count: u16,
+    },
+    /// The parts change while the upload is completed, time and again.
+    #[error("the upload changes while it is completed")]
+    Conflict,
+    /// Something is wrong with the source of a copy.
+    #[error("the source of the copy: {0}")]
+    Source(#[source] Box<Self>),
     /// The metadata could not be read or written.
     #[error(transparent)]
     Metadata(#[from] MetadataError),
@@ -251,6 +335,7 @@ impl ObjectError {
             Self::NoSuchBucket(_)
             | Self::NoSuchKey { .. }
             | Self::NoSuchVersion(_)
+            | Self::NoSuchUpload
             | Self::NothingToMatch => ErrorKind::NotFound,
             Self::PreconditionFailed(_) | Self::NotModified { .. } => ErrorKind::Precondition,
             Self::IsDeleteMarker { .. }
@@ -259,7 +344,17 @@ impl ObjectError {
             | Self::Md5Mismatch
             | Self::ChecksumMismatch { .. }
             | Self::Body(_)
-            | Self::TooLarge { .. } => ErrorKind::Invalid,
+            | Self::TooLarge { .. }
+            | Self::InvalidPart { .. }
+            | Self::InvalidPartOrder
+            | Self::NoParts
+            | Self::PartTooSmall { .. }
+            | Self::PartWithoutChecksum { .. }
+            | Self::ChecksumMismatchesUpload { .. }
+            | Self::WrongUploadSize { .. }
+            | Self::NoSuchPart { .. } => ErrorKind::Invalid,
+            Self::Conflict => ErrorKind::Conflict,
+            Self::Source(error) => error.kind(),
             Self::Corrupt | Self::Missing => ErrorKind::Corrupt,
             Self::Unreadable(_) => ErrorKind::Unavailable,
             Self::Metadata(error) => error.kind(),
@@ -279,7 +374,7 @@ impl From<ReadError> for ObjectError {
 }
 
 /// The error of a command that was refused.
-fn refusal(outcome: Outcome, bucket: &BucketRef) -> ObjectError {
+pub(crate) fn refusal(outcome: Outcome, bucket: &BucketRef) -> ObjectError {
     match outcome {
         Outcome::NoBucket => ObjectError::NoSuchBucket(bucket.name().clone()),
         Outcome::PreconditionFailed(name) => ObjectError::PreconditionFailed(name),

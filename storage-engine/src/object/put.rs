@@ -55,13 +55,13 @@ pub(crate) async fn put(
     store.refuse_if_full()?;
     let target = find::target(store, &put.bucket)?;
     // Saves the upload of what is refused anyway, and warms the pages that `apply` will read.
-    let current = query::current(&target.view, target.bucket, &put.key)?;
+    let current = query::current(target.key(&put.key))?;
     condition::check(&put.condition, current.as_ref())
         .map_err(|outcome| super::refusal(outcome, &put.bucket))?;
-    let find::Target { bucket, group, versioning: _, view } = target;
-    drop(view);
+    let (bucket, group) = (target.bucket, target.group);
+    drop(target);
     let taken = intake::take(store, group, put.length, body).await?;
-    let Taken { size, verified, extents, small, written } = taken;
+    let Taken { size, verified, extents, small, written, .. } = taken;
     let etag = TagRow::Md5(verified.md5);
     let command = Command::PutVersion(PutVersion {
         bucket,
@@ -76,7 +76,7 @@ pub(crate) async fn put(
     });
     written.hand_over();
     let (version, modified) = match store.propose_with(group, command, small).await? {
-        Outcome::Put { version, versioned, modified } => {
+        Outcome::Put { version, versioned, modified, .. } => {
             (versioned.then(|| VersionId::from(version)), modified)
         }
         refused => return Err(super::refusal(refused, &put.bucket)),

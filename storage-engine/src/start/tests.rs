@@ -104,6 +104,7 @@ fn read(world: &TestWorld, store: &Store, number: u8) -> Vec<u8> {
         key: key(number),
         version: None,
         range: None,
+        part: None,
         condition: ReadCondition::default(),
     };
     let read = async {

@@ -132,7 +132,7 @@ fn documents_that_do_not_parse_are_refused() {
 #[test]
 fn what_is_not_built_yet_says_so() {
     let battery = Battery::new();
-    for query in ["lifecycle=", "policy=", "cors=", "tagging=", "website=", "uploads="] {
+    for query in ["lifecycle=", "policy=", "cors=", "tagging=", "website="] {
         let answer = battery.send(&Request::new("GET", "/bucket").query(query), b"");
         refused(&answer, 501, "NotImplemented");
     }

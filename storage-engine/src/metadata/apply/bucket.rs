@@ -2,11 +2,12 @@
 
 use coffer_types::{AccountId, BucketId, BucketName, GroupId};
 
-use super::{LogPoint, Tables};
+use super::{LogPoint, Tables, sweep};
 use crate::bucket::Versioning;
 use crate::metadata::MetadataError;
 use crate::metadata::command::Outcome;
 use crate::metadata::rows::{BucketRow, BucketState, LoadRow, NameRow, Route, StatsRow};
+use crate::metadata::tables::UPLOADS;
 
 pub(super) fn open(
     tables: &mut Tables<'_, '_>,
@@ -23,19 +24,21 @@ pub(super) fn open(
         versioning: Versioning::Off,
         lock_default: None,
         quota: None,
+        drops: Vec::new(),
     };
     tables.put(&key, &row);
     tables.put(&key, &StatsRow::default());
     Ok(Outcome::Done)
 }
 
+/// An empty bucket takes nothing more. Its open uploads go with it.
 pub(super) fn seal(
     tables: &mut Tables<'_, '_>,
+    at: LogPoint,
     bucket: BucketId,
 ) -> Result<Outcome, MetadataError> {
     let key = bucket.to_bytes();
-    let row = tables.get::<BucketRow>(&key)?;
-    let Some(mut row) = row.filter(|row| row.state == BucketState::Open) else {
+    let Some(mut row) = tables.open_bucket(bucket)? else {
         return Ok(Outcome::NoBucket);
     };
     let counts = tables.get::<StatsRow>(&key)?.unwrap_or_default().counts;
@@ -44,6 +47,9 @@ pub(super) fn seal(
     }
     row.state = BucketState::Sealed;
     tables.put(&key, &row);
+    if tables.first_key(UPLOADS, &key)?.is_some() {
+        sweep::begin(tables, at, bucket, "", false);
+    }
     Ok(Outcome::Done)
 }
 
@@ -109,13 +115,10 @@ pub(super) fn set_versioning(
     bucket: BucketId,
     versioning: Versioning,
 ) -> Result<Outcome, MetadataError> {
-    let key = bucket.to_bytes();
-    match tables.get::<BucketRow>(&key)? {
-        Some(mut row) if row.state == BucketState::Open => {
-            row.versioning = versioning;
-            tables.put(&key, &row);
-            Ok(Outcome::Done)
-        }
-        _ => Ok(Outcome::NoBucket),
-    }
+    let Some(mut row) = tables.open_bucket(bucket)? else {
+        return Ok(Outcome::NoBucket);
+    };
+    row.versioning = versioning;
+    tables.put(&bucket.to_bytes(), &row);
+    Ok(Outcome::Done)
 }

@@ -1,15 +1,21 @@
 //! Extents: who refers to them, and when nobody does.
 //!
 //! An extent lives while its owner or a row of `refs` exists. When the owner goes, the first
-//! remaining reference becomes the owner; when there is none, the extent enters `gc`.
+//! remaining reference becomes the owner; when there is none, the extent enters `gc`. Whoever refers
+//! to an extent several times does so with one reference that covers all.
 
 use coffer_types::ExtentId;
 
 use super::{LogPoint, Tables};
 use crate::metadata::MetadataError;
 use crate::metadata::command::{NewExtent, Outcome};
-use crate::metadata::rows::{ExtentRow, ExtentRun, GcReason, GcRow, Owner};
+use crate::metadata::rows::{ExtentRow, ExtentRun, GcReason, GcRow, Owner, RefRow};
 use crate::metadata::tables::{REFS, gc_key, parse_ref_key, ref_key};
+
+/// All of a new extent.
+pub(super) fn whole(new: &NewExtent) -> ExtentRun {
+    ExtentRun { extent: new.id, offset: 0, len: new.len }
+}
 
 /// Gives a new extent its first row.
 pub(super) fn adopt(tables: &mut Tables<'_, '_>, new: &NewExtent, owner: Owner) {
@@ -34,34 +40,124 @@ pub(super) fn refuse(tables: &mut Tables<'_, '_>, at: LogPoint, extents: &[NewEx
     }
 }
 
-/// Takes one reference away.
+/// Adds a holder of extents that are there. It holds none of them yet.
+pub(super) fn hold(
+    tables: &mut Tables<'_, '_>,
+    runs: &[ExtentRun],
+    holder: Owner,
+) -> Result<(), MetadataError> {
+    covered(runs).into_iter().try_for_each(|(extent, len)| hold_one(tables, extent, len, holder))
+}
+
+/// Takes a holder away.
 pub(super) fn release(
     tables: &mut Tables<'_, '_>,
     at: LogPoint,
-    run: &ExtentRun,
+    runs: &[ExtentRun],
     holder: Owner,
 ) -> Result<(), MetadataError> {
-    let key = run.extent.to_bytes();
-    let Some(mut row) = tables.get::<ExtentRow>(&key)? else {
-        return Err(MetadataError::Row { table: "extents" });
+    for (extent, len) in covered(runs) {
+        release_one(tables, at, extent, len, holder)?;
+    }
+    Ok(())
+}
+
+/// A holder of some extents holds others from now on.
+pub(super) fn exchange(
+    tables: &mut Tables<'_, '_>,
+    at: LogPoint,
+    old: &[ExtentRun],
+    new: &[ExtentRun],
+    holder: Owner,
+) -> Result<(), MetadataError> {
+    let (old, new) = (covered(old), covered(new));
+    let find = |list: &[(ExtentId, u64)], extent| {
+        let at = list.binary_search_by_key(&extent, |(extent, _)| *extent).ok()?;
+        Some(list[at].1)
     };
-    row.live = row.live.saturating_sub(run.len);
+    for &(extent, len) in &new {
+        match find(&old, extent) {
+            None => hold_one(tables, extent, len, holder)?,
+            Some(before) if before == len => {}
+            Some(before) => {
+                let mut row = get(tables, extent)?;
+                row.live = row.live - before + len;
+                tables.put(&extent.to_bytes(), &row);
+                if row.owner != holder {
+                    tables.put(&ref_of(extent, holder), &RefRow { len });
+                }
+            }
+        }
+    }
+    for &(extent, len) in old.iter().filter(|(extent, _)| find(&new, *extent).is_none()) {
+        release_one(tables, at, extent, len, holder)?;
+    }
+    Ok(())
+}
+
+/// Bytes that runs cover of each extent, in the order of extents.
+fn covered(runs: &[ExtentRun]) -> Vec<(ExtentId, u64)> {
+    let mut sums: Vec<_> = runs.iter().map(|run| (run.extent, run.len)).collect();
+    sums.sort_unstable_by_key(|(extent, _)| *extent);
+    sums.dedup_by(|(extent, len), (before, sum)| {
+        let same = extent == before;
+        if same {
+            *sum += *len;
+        }
+        same
+    });
+    sums
+}
+
+fn get(tables: &Tables<'_, '_>, extent: ExtentId) -> Result<ExtentRow, MetadataError> {
+    let row = tables.get::<ExtentRow>(&extent.to_bytes())?;
+    row.ok_or(MetadataError::Row { table: "extents" })
+}
+
+fn ref_of(extent: ExtentId, holder: Owner) -> Vec<u8> {
+    ref_key(extent, holder.bucket, holder.version, holder.part)
+}
+
+fn hold_one(
+    tables: &mut Tables<'_, '_>,
+    extent: ExtentId,
+    len: u64,
+    holder: Owner,
+) -> Result<(), MetadataError> {
+    let mut row = get(tables, extent)?;
+    row.live += len;
+    row.shared += 1;
+    tables.put(&extent.to_bytes(), &row);
+    tables.put(&ref_of(extent, holder), &RefRow { len });
+    Ok(())
+}
+
+fn release_one(
+    tables: &mut Tables<'_, '_>,
+    at: LogPoint,
+    extent: ExtentId,
+    len: u64,
+    holder: Owner,
+) -> Result<(), MetadataError> {
+    let key = extent.to_bytes();
+    let mut row = get(tables, extent)?;
+    row.live = row.live.saturating_sub(len);
     if row.owner != holder {
-        tables.tx.remove(REFS, &ref_key(run.extent, holder.bucket, holder.version, holder.part));
+        tables.remove::<RefRow>(&ref_of(extent, holder));
         row.shared = row.shared.saturating_sub(1);
         tables.put(&key, &row);
         return Ok(());
     }
-    match next_owner(tables, &row, run.extent)? {
+    match next_owner(tables, &row, extent)? {
         Some((ref_row, owner)) => {
-            tables.tx.remove(REFS, &ref_row);
+            tables.remove::<RefRow>(&ref_row);
             row.owner = owner;
             row.shared -= 1;
             tables.put(&key, &row);
         }
         None => {
             tables.remove::<ExtentRow>(&key);
-            let gc = gc_key(at.index, run.extent);
+            let gc = gc_key(at.index, extent);
             tables.put(&gc, &GcRow { reason: GcReason::Unreferenced });
         }
     }

@@ -6,18 +6,24 @@
 //! tables could not be read and the node must stop.
 
 mod bucket;
+mod copy;
 mod document;
 mod extent;
+pub(crate) mod feed;
+mod sweep;
+mod upload;
 mod version;
 
 #[cfg(test)]
 mod tests;
 
-use coffer_types::{GroupId, Timestamp};
+use std::ops::Bound;
+
+use coffer_types::{BucketId, GroupId, Timestamp};
 
 use super::MetadataError;
 use super::command::{Command, Outcome};
-use super::rows::Row;
+use super::rows::{BucketRow, BucketState, Row};
 use crate::index::{TableId, Transaction};
 
 /// Where in the log a command stands.
@@ -38,10 +44,19 @@ pub(crate) fn apply(
     command: &Command,
 ) -> Result<Outcome, MetadataError> {
     let mut tables = Tables { tx };
-    let tables = &mut tables;
+    let outcome = change(&mut tables, at, command)?;
+    feed::tell(&mut tables, at, command, &outcome)?;
+    Ok(outcome)
+}
+
+fn change(
+    tables: &mut Tables<'_, '_>,
+    at: LogPoint,
+    command: &Command,
+) -> Result<Outcome, MetadataError> {
     match command {
         Command::OpenBucket { bucket } => bucket::open(tables, at, *bucket),
-        Command::SealBucket { bucket } => bucket::seal(tables, *bucket),
+        Command::SealBucket { bucket } => bucket::seal(tables, at, *bucket),
         Command::DropBucket { bucket } => bucket::drop_rows(tables, *bucket),
         Command::TakeName { name, bucket, owner, group } => {
             bucket::take_name(tables, at, name, *bucket, *owner, *group)
@@ -59,6 +74,19 @@ pub(crate) fn apply(
             let key = super::tables::document_key(kind, name);
             document::put(tables, at, &key, *expected_revision, *sealed, bytes.as_deref())
         }
+        Command::BeginUpload(new) => upload::begin(tables, at, new),
+        Command::PutPart(part) => upload::put_part(tables, at, part),
+        Command::CompleteUpload(completion) => upload::complete(tables, at, completion),
+        Command::AbortUpload { bucket, key, upload } => {
+            upload::abort(tables, at, *bucket, key, *upload)
+        }
+        Command::CopyVersion(copy) => copy::version(tables, at, copy),
+        Command::ForgetCompletions { limit } => upload::forget(tables, at, *limit),
+        Command::DropPrefix { bucket, prefix } => sweep::drop_prefix(tables, at, *bucket, prefix),
+        Command::Sweep { limit } => sweep::step(tables, at, *limit),
+        Command::OpenFeed { name, keep } => feed::open(tables, at, name, *keep),
+        Command::AdvanceFeed { name, to, limit } => feed::advance(tables, at, name, *to, *limit),
+        Command::CloseFeed { name } => feed::close(tables, name),
     }
 }
 
@@ -80,6 +108,12 @@ impl Tables<'_, '_> {
         self.tx.remove(R::TABLE, key);
     }
 
+    /// The settings of a bucket that takes changes.
+    fn open_bucket(&self, bucket: BucketId) -> Result<Option<BucketRow>, MetadataError> {
+        let row = self.get::<BucketRow>(&bucket.to_bytes())?;
+        Ok(row.filter(|row| row.state == BucketState::Open))
+    }
+
     /// The first row whose key begins with `prefix`, and the rest of its key.
     fn first<R: Row>(&self, prefix: &[u8]) -> Result<Option<(Vec<u8>, R)>, MetadataError> {
         match self.first_key(R::TABLE, prefix)? {
@@ -88,22 +122,28 @@ impl Tables<'_, '_> {
         }
     }
 
-    #[allow(clippy::type_complexity)] // a key and a value
-    fn first_key(
+    /// The first row whose key begins with `prefix`.
+    fn first_key(&self, table: TableId, prefix: &[u8]) -> Result<Option<Pair>, MetadataError> {
+        Ok(self.page(table, Bound::Included(prefix), Some(prefix), 1)?.pop())
+    }
+
+    /// At most `limit` rows from a bound on, of those whose key begins with `prefix` if one is
+    /// given.
+    fn page(
         &self,
         table: TableId,
-        prefix: &[u8],
-    ) -> Result<Option<(Vec<u8>, Vec<u8>)>, MetadataError> {
-        use std::ops::Bound;
-        let end = super::tables::prefix_end(prefix);
+        from: Bound<&[u8]>,
+        prefix: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Vec<Pair>, MetadataError> {
+        let end = prefix.and_then(super::tables::prefix_end);
         let end = end.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
-        let mut range = self.tx.range(table, Bound::Included(prefix), end);
-        match range.next() {
-            Some(row) => {
-                let (key, value) = row?;
-                Ok(Some((key.to_vec(), value.to_vec())))
-            }
-            None => Ok(None),
-        }
+        let rows = self.tx.range(table, from, end).take(limit);
+        rows.map(|row| row.map(|(key, value)| (key.to_vec(), value.to_vec())))
+            .collect::<Result<_, _>>()
+            .map_err(MetadataError::from)
     }
 }
+
+/// A key and a value.
+type Pair = (Vec<u8>, Vec<u8>);

@@ -6,42 +6,42 @@
 
 use coffer_types::{BucketId, ObjectKey, VersionSeq};
 
-use super::{LogPoint, Tables, extent};
-use crate::bucket::{BucketStats, Versioning};
+use super::{LogPoint, Tables, extent, sweep};
+use crate::bucket::Versioning;
 use crate::metadata::MetadataError;
 use crate::metadata::command::{Outcome, PutVersion, VersionName};
 use crate::metadata::condition;
-use crate::metadata::rows::{
-    BucketRow, BucketState, ExtentRun, NullRow, ObjectRow, Owner, StatsRow, Transform, VersionRow,
-};
+use crate::metadata::rows::{BucketRow, NullRow, ObjectRow, Owner, StatsRow, VersionRow};
 use crate::metadata::tables::{object_key, parse_version_key, version_key, version_prefix};
-use crate::object::WriteCondition;
+use crate::object::{PartLayout, WriteCondition};
 
 /// One key of an open bucket while a command changes it.
-struct Change<'c> {
+pub(super) struct Change<'c> {
     at: LogPoint,
     bucket: BucketId,
     key: &'c ObjectKey,
     object_key: Vec<u8>,
     versioning: Versioning,
+    /// What is not newer than this was dropped and is not there.
+    floor: u64,
+    /// The bucket's row, if it has to note that something is written where keys were dropped.
+    unmarked: Option<BucketRow>,
     current: Option<ObjectRow>,
-    counts: BucketStats,
-    multipart_bytes: u64,
+    pub(super) stats: StatsRow,
 }
 
 impl<'c> Change<'c> {
     /// Reads what is there; `None` if the bucket is not open.
-    fn begin(
+    pub(super) fn begin(
         tables: &Tables<'_, '_>,
         at: LogPoint,
         bucket: BucketId,
         key: &'c ObjectKey,
     ) -> Result<Option<Self>, MetadataError> {
         let id = bucket.to_bytes();
-        let versioning = match tables.get::<BucketRow>(&id)? {
-            Some(row) if row.state == BucketState::Open => row.versioning,
-            _ => return Ok(None),
-        };
+        let Some(row) = tables.open_bucket(bucket)? else { return Ok(None) };
+        let (versioning, floor) = (row.versioning, row.floor(key));
+        let unmarked = sweep::is_unmarked(&row, key);
         let stats = tables.get::<StatsRow>(&id)?.unwrap_or_default();
         let object_key = object_key(bucket, key.as_bytes());
         let current = tables.get::<ObjectRow>(&object_key)?;
@@ -51,10 +51,58 @@ impl<'c> Change<'c> {
             key,
             object_key,
             versioning,
-            current,
-            counts: stats.counts,
-            multipart_bytes: stats.multipart_bytes,
+            floor,
+            unmarked: unmarked.then_some(row),
+            current: current.filter(|current| current.version.0 > floor),
+            stats,
         }))
+    }
+
+    /// Whether something newer than this position may be there.
+    pub(super) fn shows(&self, position: u64) -> bool {
+        position > self.floor
+    }
+
+    /// Decides a condition on the current version.
+    pub(super) fn check(&self, condition: &WriteCondition) -> Result<(), Outcome> {
+        condition::check(condition, self.current.as_ref())
+    }
+
+    /// Commits a new version. What it holds has its references already, so that nothing that it
+    /// shares with what it replaces goes in between.
+    pub(super) fn commit(
+        mut self,
+        tables: &mut Tables<'_, '_>,
+        mut row: VersionRow,
+    ) -> Result<Outcome, MetadataError> {
+        let null = self.writes_null();
+        row.null = null;
+        self.make_room(tables)?;
+        let seq = VersionSeq(self.at.index);
+        tables.put(&self.version_key(seq), &row);
+        self.stats.counts.versions += 1;
+        self.stats.counts.bytes += row.size;
+        self.show(tables, Some(row.summary(seq)));
+        let versioned = self.versioning != Versioning::Off;
+        self.finish(tables);
+        let version = if null { VersionName::Null } else { VersionName::Seq(seq) };
+        let VersionRow { size, etag, modified, .. } = row;
+        Ok(Outcome::Put { version, versioned, modified, size, etag })
+    }
+
+    /// A version or a marker comes: a new null version takes the place of the old one, any other
+    /// leaves it, and `nulls` must name it from now on if it was shown.
+    fn make_room(&mut self, tables: &mut Tables<'_, '_>) -> Result<(), MetadataError> {
+        if let Some(row) = self.unmarked.take() {
+            sweep::mark_written(tables, self.bucket, row, self.key);
+        }
+        if self.writes_null() {
+            return self.remove_null(tables);
+        }
+        if let Some(current) = self.current.as_ref().filter(|current| current.null) {
+            tables.put(&self.object_key, &NullRow { version: current.version });
+        }
+        Ok(())
     }
 
     /// Whether a new version gets no id of its own.
@@ -66,7 +114,10 @@ impl<'c> Change<'c> {
         match &self.current {
             Some(current) if current.null => Ok(Some(current.version)),
             _ if self.versioning == Versioning::Off => Ok(None),
-            _ => Ok(tables.get::<NullRow>(&self.object_key)?.map(|row| row.version)),
+            _ => {
+                let named = tables.get::<NullRow>(&self.object_key)?.map(|row| row.version);
+                Ok(named.filter(|seq| self.shows(seq.0)))
+            }
         }
     }
 
@@ -81,19 +132,16 @@ impl<'c> Change<'c> {
         seq: VersionSeq,
         row: &VersionRow,
     ) -> Result<(), MetadataError> {
-        let holder = Owner { bucket: self.bucket, version: seq, part: 0 };
-        for run in &row.extents {
-            extent::release(tables, self.at, run, holder)?;
-        }
+        release_bytes(tables, self.at, self.bucket, seq, row)?;
         tables.remove::<VersionRow>(&self.version_key(seq));
         if row.null && self.versioning != Versioning::Off {
             tables.remove::<NullRow>(&self.object_key);
         }
         if row.delete_marker {
-            self.counts.delete_markers -= 1;
+            self.stats.counts.delete_markers -= 1;
         } else {
-            self.counts.versions -= 1;
-            self.counts.bytes -= row.size;
+            self.stats.counts.versions -= 1;
+            self.stats.counts.bytes -= row.size;
         }
         Ok(())
     }
@@ -119,23 +167,29 @@ impl<'c> Change<'c> {
             None if self.current.is_some() => tables.remove::<ObjectRow>(&self.object_key),
             None => {}
         }
-        self.counts.objects -= u64::from(self.current.is_some());
-        self.counts.objects += u64::from(shown.is_some());
+        self.stats.counts.objects -= u64::from(self.current.is_some());
+        self.stats.counts.objects += u64::from(shown.is_some());
         self.current = shown;
     }
 
-    /// A version with an id of its own comes before the null version that was shown: `nulls` must
-    /// name it from now on.
-    fn remember_null(&self, tables: &mut Tables<'_, '_>) {
-        if let Some(current) = self.current.as_ref().filter(|current| current.null) {
-            tables.put(&self.object_key, &NullRow { version: current.version });
-        }
+    pub(super) fn finish(self, tables: &mut Tables<'_, '_>) {
+        tables.put(&self.bucket.to_bytes(), &self.stats);
     }
+}
 
-    fn finish(self, tables: &mut Tables<'_, '_>) {
-        let stats = StatsRow { counts: self.counts, multipart_bytes: self.multipart_bytes };
-        tables.put(&self.bucket.to_bytes(), &stats);
+/// Gives back what a version holds: its extents at once, its parts in the background.
+pub(super) fn release_bytes(
+    tables: &mut Tables<'_, '_>,
+    at: LogPoint,
+    bucket: BucketId,
+    seq: VersionSeq,
+    row: &VersionRow,
+) -> Result<(), MetadataError> {
+    extent::release(tables, at, &row.extents, Owner { bucket, version: seq, part: 0 })?;
+    if let Some(parts) = &row.parts {
+        sweep::begin_parts(tables, at, bucket, parts.holder, PartLayout::default());
     }
+    Ok(())
 }
 
 /// Commits a new version of a key.
@@ -148,58 +202,27 @@ pub(super) fn put(
         extent::refuse(tables, at, &put.extents);
         Ok(outcome)
     };
-    let Some(mut change) = Change::begin(tables, at, put.bucket, &put.key)? else {
+    let Some(change) = Change::begin(tables, at, put.bucket, &put.key)? else {
         return refused(tables, Outcome::NoBucket);
     };
-    if let Err(outcome) = condition::check(&put.condition, change.current.as_ref()) {
+    if let Err(outcome) = change.check(&put.condition) {
         return refused(tables, outcome);
     }
-    let null = change.writes_null();
-    if null {
-        change.remove_null(tables)?;
-    } else {
-        change.remember_null(tables);
-    }
-    let seq = VersionSeq(at.index);
-    let row = version_row(put, null, at);
-    let owner = Owner { bucket: put.bucket, version: seq, part: 0 };
+    let owner = Owner { bucket: put.bucket, version: VersionSeq(at.index), part: 0 };
     for new in &put.extents {
         extent::adopt(tables, new, owner);
     }
-    tables.put(&change.version_key(seq), &row);
-    change.counts.versions += 1;
-    change.counts.bytes += row.size;
-    change.show(tables, Some(row.summary(seq)));
-    let versioned = change.versioning != Versioning::Off;
-    change.finish(tables);
-    let version = if null { VersionName::Null } else { VersionName::Seq(seq) };
-    Ok(Outcome::Put { version, versioned, modified: at.time })
-}
-
-fn version_row(put: &PutVersion, null: bool, at: LogPoint) -> VersionRow {
-    let whole = |new: &crate::metadata::command::NewExtent| ExtentRun {
-        extent: new.id,
-        offset: 0,
-        len: new.len,
-    };
-    VersionRow {
-        delete_marker: false,
-        null,
-        class: 0,
-        transform: Transform::None,
+    let row = VersionRow {
         size: put.size,
         stored_size: put.size,
-        modified: at.time,
         etag: put.etag.clone(),
-        foreign_version: None,
         headers: put.headers.clone(),
         user_metadata: put.user_metadata.clone(),
         checksums: put.checksums.clone(),
-        parts: Vec::new(),
-        extents: put.extents.iter().map(whole).collect(),
-        key_envelope: None,
-        removed_seq: None,
-    }
+        extents: put.extents.iter().map(extent::whole).collect(),
+        ..VersionRow::empty(at.time)
+    };
+    change.commit(tables, row)
 }
 
 /// Deletes a version, or hides the key where versions are kept.
@@ -217,7 +240,7 @@ pub(super) fn delete(
     match version {
         Some(version) => delete_version(tables, change, version, condition),
         None => {
-            if let Err(outcome) = condition::check(condition, change.current.as_ref()) {
+            if let Err(outcome) = change.check(condition) {
                 return Ok(outcome);
             }
             delete_current(tables, change)
@@ -230,27 +253,26 @@ fn delete_current(
     mut change: Change<'_>,
 ) -> Result<Outcome, MetadataError> {
     if change.versioning == Versioning::Off {
-        if change.current.is_some() {
+        let changed = change.current.is_some();
+        if changed {
             change.remove_null(tables)?;
             change.show(tables, None);
             change.finish(tables);
         }
-        return Ok(Outcome::Deleted { version: None, delete_marker: false });
+        return Ok(Outcome::Deleted { version: None, delete_marker: false, changed });
     }
     let null = change.writes_null();
     let seq = VersionSeq(change.at.index);
+    change.make_room(tables)?;
     if null {
-        change.remove_null(tables)?;
         tables.put(&change.object_key, &NullRow { version: seq });
-    } else {
-        change.remember_null(tables);
     }
     tables.put(&change.version_key(seq), &VersionRow::marker(null, change.at.time));
-    change.counts.delete_markers += 1;
+    change.stats.counts.delete_markers += 1;
     change.show(tables, None);
     change.finish(tables);
     let version = if null { VersionName::Null } else { VersionName::Seq(seq) };
-    Ok(Outcome::Deleted { version: Some(version), delete_marker: true })
+    Ok(Outcome::Deleted { version: Some(version), delete_marker: true, changed: true })
 }
 
 fn delete_version(
@@ -260,7 +282,7 @@ fn delete_version(
     condition: &WriteCondition,
 ) -> Result<Outcome, MetadataError> {
     let seq = match version {
-        VersionName::Seq(seq) => Some(seq),
+        VersionName::Seq(seq) => Some(seq).filter(|seq| change.shows(seq.0)),
         VersionName::Null => change.null_version(tables)?,
     };
     let found = match seq {
@@ -275,7 +297,8 @@ fn delete_version(
         return Ok(outcome);
     }
     let Some((seq, row)) = found else {
-        return Ok(Outcome::Deleted { version: Some(version), delete_marker: false });
+        let version = Some(version);
+        return Ok(Outcome::Deleted { version, delete_marker: false, changed: false });
     };
     let hid_or_was_current = change.current.as_ref().is_none_or(|current| current.version == seq);
     change.remove(tables, seq, &row)?;
@@ -283,7 +306,8 @@ fn delete_version(
         show_newest(tables, &mut change)?;
     }
     change.finish(tables);
-    Ok(Outcome::Deleted { version: Some(version), delete_marker: row.delete_marker })
+    let delete_marker = row.delete_marker;
+    Ok(Outcome::Deleted { version: Some(version), delete_marker, changed: true })
 }
 
 /// After the newest version went, the next one is current.
@@ -295,7 +319,7 @@ fn show_newest(tables: &mut Tables<'_, '_>, change: &mut Change<'_>) -> Result<(
     };
     let damaged = MetadataError::Row { table: "versions" };
     let (_, seq) = parse_version_key(&key).ok_or(damaged)?;
-    if row.delete_marker {
+    if row.delete_marker || !change.shows(seq.0) {
         change.show(tables, None);
     } else {
         if row.null {

@@ -1,7 +1,11 @@
 //! Questions to a group's index. Each is answered from one [`IndexView`], so that an answer is the
 //! state at one position of the log, and works through a bounded number of rows.
 
+mod feed;
 mod objects;
+mod parts;
+mod sweeps;
+mod uploads;
 mod versions;
 
 use std::ops::Bound;
@@ -10,14 +14,20 @@ use coffer_types::{AccountId, BucketId, BucketName, ObjectKey, VersionSeq};
 
 use super::MetadataError;
 use super::command::VersionName;
-use super::rows::{BucketRow, LoadRow, NameRow, NullRow, ObjectRow, Row, StatsRow, VersionRow};
+use super::rows::{
+    BucketRow, DropMark, LoadRow, NameRow, NullRow, ObjectRow, Row, StatsRow, VersionRow,
+};
 use super::tables::{
     NAMES, object_key, parse_version_key, prefix_end, version_key, version_prefix,
 };
 use crate::bucket::ListBuckets;
 use crate::index::{IndexView, Range, TableId};
 
+pub(crate) use feed::{events, feed_reader};
 pub(crate) use objects::list_objects;
+pub(crate) use parts::{list_parts, parts_after, runs, runs_of};
+pub(crate) use sweeps::{completion_due, has_sweeps, sweeps};
+pub(crate) use uploads::{completion, list_uploads, upload};
 pub(crate) use versions::{info, list_versions};
 
 /// The row under a key.
@@ -104,27 +114,31 @@ pub(crate) fn next_row<'v, R: Row>(
     }
 }
 
+/// One key of a bucket at one position of the log.
+#[derive(Clone, Copy)]
+pub(crate) struct KeyView<'v> {
+    pub(crate) view: &'v IndexView,
+    pub(crate) bucket: BucketId,
+    pub(crate) key: &'v ObjectKey,
+    /// What is not newer than this was dropped and is not there.
+    pub(crate) floor: u64,
+}
+
 /// The summary of a key's current version.
-pub(crate) fn current(
-    view: &IndexView,
-    bucket: BucketId,
-    key: &ObjectKey,
-) -> Result<Option<ObjectRow>, MetadataError> {
-    get(view, &object_key(bucket, key.as_bytes()))
+pub(crate) fn current(at: KeyView<'_>) -> Result<Option<ObjectRow>, MetadataError> {
+    let row = get::<ObjectRow>(at.view, &object_key(at.bucket, at.key.as_bytes()))?;
+    Ok(row.filter(|row| row.version.0 > at.floor))
 }
 
 /// A version of a key with its position.
 pub(crate) type FoundVersion = (VersionSeq, VersionRow);
 
 /// The newest version of a key, which may be a delete marker.
-pub(crate) fn newest(
-    view: &IndexView,
-    bucket: BucketId,
-    key: &ObjectKey,
-) -> Result<Option<FoundVersion>, MetadataError> {
+pub(crate) fn newest(at: KeyView<'_>) -> Result<Option<FoundVersion>, MetadataError> {
     const DAMAGED: MetadataError = MetadataError::Row { table: "versions" };
+    let KeyView { view, bucket, key, floor } = at;
     // Two lookups cost half of one range.
-    if let Some(current) = current(view, bucket, key)? {
+    if let Some(current) = current(at)? {
         let row = get(view, &version_key(bucket, key.as_bytes(), current.version))?;
         return Ok(Some((current.version, row.ok_or(DAMAGED)?)));
     }
@@ -135,37 +149,77 @@ pub(crate) fn newest(
         return Ok(None);
     };
     let (_, seq) = parse_version_key(&row_key).ok_or(DAMAGED)?;
-    Ok(Some((seq, row)))
+    Ok((seq.0 > floor).then_some((seq, row)))
 }
 
 /// The version of a key that an id names.
 pub(crate) fn version(
-    view: &IndexView,
-    bucket: BucketId,
-    key: &ObjectKey,
+    at: KeyView<'_>,
     version: VersionName,
 ) -> Result<Option<FoundVersion>, MetadataError> {
     let seq = match version {
-        VersionName::Seq(seq) => Some(seq),
-        VersionName::Null => null_version(view, bucket, key)?,
+        VersionName::Seq(seq) => Some(seq).filter(|seq| seq.0 > at.floor),
+        VersionName::Null => null_version(at)?,
     };
     let Some(seq) = seq else { return Ok(None) };
-    let row = get::<VersionRow>(view, &version_key(bucket, key.as_bytes(), seq))?;
+    let row = get::<VersionRow>(at.view, &version_key(at.bucket, at.key.as_bytes(), seq))?;
     let answers = |row: &VersionRow| row.null == (version == VersionName::Null);
     Ok(row.filter(answers).map(|row| (seq, row)))
 }
 
 /// The position of a key's null version.
-pub(crate) fn null_version(
-    view: &IndexView,
-    bucket: BucketId,
-    key: &ObjectKey,
-) -> Result<Option<VersionSeq>, MetadataError> {
-    match current(view, bucket, key)? {
+pub(crate) fn null_version(at: KeyView<'_>) -> Result<Option<VersionSeq>, MetadataError> {
+    match current(at)? {
         Some(row) if row.null => Ok(Some(row.version)),
         _ => {
-            let row = get::<NullRow>(view, &object_key(bucket, key.as_bytes()))?;
-            Ok(row.map(|row| row.version))
+            let row = get::<NullRow>(at.view, &object_key(at.bucket, at.key.as_bytes()))?;
+            Ok(row.map(|row| row.version).filter(|seq| seq.0 > at.floor))
+        }
+    }
+}
+
+/// Steps over what was dropped in a listing, in bounded work.
+struct Drops<'d> {
+    bucket: &'d BucketRow,
+    /// Rows that were looked at in vain and may still be.
+    patience: usize,
+}
+
+/// What to do with a row of a listing.
+enum Look {
+    Show,
+    /// It was dropped.
+    Skip,
+    /// It was dropped, and so was everything that begins so.
+    SkipAll(String),
+    /// It was dropped like very many before it: the page ends here.
+    Stop,
+}
+
+impl<'d> Drops<'d> {
+    /// Rows of a page that may be looked at in vain.
+    const PATIENCE: usize = 20_000;
+
+    fn new(bucket: &'d BucketRow) -> Self {
+        Self { bucket, patience: Self::PATIENCE }
+    }
+
+    fn look(&mut self, key: &str, position: u64) -> Look {
+        let hides = |mark: &&DropMark| mark.before > position && mark.covers(key);
+        let mut hiding = self.bucket.drops.iter().filter(hides).peekable();
+        if hiding.peek().is_none() {
+            return Look::Show;
+        }
+        // Nothing was written below this prefix since: there is nothing to show.
+        if let Some(mark) = hiding.find(|mark| !mark.written) {
+            return Look::SkipAll(mark.prefix.clone());
+        }
+        match self.patience.checked_sub(1) {
+            Some(left) => {
+                self.patience = left;
+                Look::Skip
+            }
+            None => Look::Stop,
         }
     }
 }

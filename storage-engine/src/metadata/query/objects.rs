@@ -2,10 +2,10 @@
 
 use coffer_types::{BucketId, ObjectKey};
 
-use super::{common_prefix, is_common_prefix, next_row, with_prefix};
+use super::{Drops, Look, common_prefix, is_common_prefix, next_row, with_prefix};
 use crate::index::{IndexView, Range};
 use crate::metadata::MetadataError;
-use crate::metadata::rows::{ObjectRow, Row};
+use crate::metadata::rows::{BucketRow, ObjectRow, Row};
 use crate::metadata::tables::{object_key, prefix_end};
 use crate::object::list::{ListEntry, ListObjects, ObjectPage, ObjectSummary};
 
@@ -13,6 +13,7 @@ use crate::object::list::{ListEntry, ListObjects, ObjectPage, ObjectSummary};
 pub(crate) fn list_objects(
     view: &IndexView,
     bucket: BucketId,
+    settings: &BucketRow,
     list: &ListObjects,
 ) -> Result<ObjectPage, MetadataError> {
     let mut page = ObjectPage { entries: Vec::with_capacity(list.limit.min(1_000)), next: None };
@@ -22,14 +23,30 @@ pub(crate) fn list_objects(
     let start = object_key(bucket, list.prefix.as_bytes());
     let mut rows = with_prefix(view, ObjectRow::TABLE, &start);
     skip_to_start(&mut rows, bucket, list);
+    let mut drops = Drops::new(settings);
     while let Some((row_key, row)) = next_row::<ObjectRow>(&mut rows)? {
+        let damaged = || MetadataError::Row { table: "objects" };
+        let key = row_key.get(BucketId::LEN..).ok_or_else(damaged)?;
+        let key = std::str::from_utf8(key).map_err(|_| damaged())?;
+        match drops.look(key, row.version.0) {
+            Look::Show => {}
+            Look::Skip => continue,
+            Look::SkipAll(prefix) => match prefix_end(&object_key(bucket, prefix.as_bytes())) {
+                Some(end) => {
+                    rows.seek(&end);
+                    continue;
+                }
+                None => return Ok(page),
+            },
+            Look::Stop => {
+                page.next = Some(key.to_owned());
+                return Ok(page);
+            }
+        }
         if page.entries.len() == list.limit {
             page.next = page.entries.last().map(name_of);
             return Ok(page);
         }
-        let damaged = || MetadataError::Row { table: "objects" };
-        let key = row_key.get(BucketId::LEN..).ok_or_else(damaged)?;
-        let key = std::str::from_utf8(key).map_err(|_| damaged())?;
         if let Some(common) = common_prefix(key, &list.prefix, &list.delimiter) {
             page.entries.push(ListEntry::CommonPrefix(common.to_owned()));
             match prefix_end(&object_key(bucket, common.as_bytes())) {

@@ -2,10 +2,12 @@
 
 use coffer_types::{BucketId, ObjectKey, VersionSeq};
 
-use super::{common_prefix, is_common_prefix, next_row, null_version, with_prefix};
+use super::{
+    Drops, KeyView, Look, common_prefix, is_common_prefix, next_row, null_version, with_prefix,
+};
 use crate::index::{IndexView, Range};
 use crate::metadata::MetadataError;
-use crate::metadata::rows::{Row, VersionRow};
+use crate::metadata::rows::{BucketRow, Row, VersionRow};
 use crate::metadata::tables::{
     parse_version_key, prefix_end, version_key, version_key_stem, version_prefix,
 };
@@ -16,6 +18,7 @@ use crate::object::{VersionId, VersionInfo};
 pub(crate) fn list_versions(
     view: &IndexView,
     bucket: BucketId,
+    settings: &BucketRow,
     list: &ListVersions,
 ) -> Result<VersionPage, MetadataError> {
     let mut page = VersionPage { entries: Vec::new(), next: None };
@@ -24,14 +27,33 @@ pub(crate) fn list_versions(
     }
     let stem = version_key_stem(bucket, list.prefix.as_bytes());
     let mut rows = with_prefix(view, VersionRow::TABLE, &stem);
-    let mut last_key = skip_to_start(view, &mut rows, bucket, list)?;
+    let mut last_key = skip_to_start(view, &mut rows, bucket, settings, list)?;
+    let mut drops = Drops::new(settings);
     while let Some((row_key, row)) = next_row::<VersionRow>(&mut rows)? {
+        let damaged = MetadataError::Row { table: "versions" };
+        let (key, seq) = parse_version_key(&row_key).ok_or(damaged)?;
+        let end = match drops.look(key.as_str(), seq.0) {
+            Look::Show => None,
+            // What is older of the key was dropped as well.
+            Look::Skip => Some(prefix_end(&version_prefix(bucket, key.as_bytes()))),
+            Look::SkipAll(prefix) => Some(prefix_end(&version_key_stem(bucket, prefix.as_bytes()))),
+            Look::Stop => {
+                page.next = Some((key.as_str().to_owned(), None));
+                return Ok(page);
+            }
+        };
+        match end {
+            None => {}
+            Some(Some(end)) => {
+                rows.seek(&end);
+                continue;
+            }
+            Some(None) => return Ok(page),
+        }
         if page.entries.len() == list.limit {
             page.next = page.entries.last().map(place_of);
             return Ok(page);
         }
-        let damaged = MetadataError::Row { table: "versions" };
-        let (key, seq) = parse_version_key(&row_key).ok_or(damaged)?;
         if let Some(common) = common_prefix(key.as_str(), &list.prefix, &list.delimiter) {
             page.entries.push(ListEntry::CommonPrefix(common.to_owned()));
             match prefix_end(&version_key_stem(bucket, common.as_bytes())) {
@@ -52,6 +74,7 @@ fn skip_to_start(
     view: &IndexView,
     rows: &mut Range<'_>,
     bucket: BucketId,
+    settings: &BucketRow,
     list: &ListVersions,
 ) -> Result<Option<ObjectKey>, MetadataError> {
     let Some((after, version)) = &list.after else {
@@ -70,21 +93,21 @@ fn skip_to_start(
         return Ok(None);
     };
     let all = version_prefix(bucket, key.as_bytes());
+    let at = KeyView { view, bucket, key: &key, floor: settings.floor(&key) };
     let seq = match version {
         None => {
             rows.seek(&prefix_end(&all).expect("ends in zeros"));
             return Ok(None);
         }
         Some(VersionId::Seq(seq)) => Some(*seq),
-        Some(VersionId::Null) => null_version(view, bucket, &key)?,
+        Some(VersionId::Null) => null_version(at)?,
     };
     match seq {
         Some(seq) => {
             let mut from = version_key(bucket, key.as_bytes(), seq);
             from.push(0);
             rows.seek(&from);
-            let newest_lies_before =
-                super::newest(view, bucket, &key)?.is_some_and(|(newest, _)| newest >= seq);
+            let newest_lies_before = super::newest(at)?.is_some_and(|(newest, _)| newest >= seq);
             Ok(newest_lies_before.then_some(key))
         }
         // The marker's null version is gone: start the key again rather than miss a version.
@@ -113,6 +136,8 @@ pub(crate) fn info(
         headers: row.headers,
         user_metadata: row.user_metadata,
         checksums: row.checksums,
+        checksum_kind: row.checksum_kind,
+        parts: row.parts.map(|parts| parts.layout).unwrap_or_default(),
     }
 }
 

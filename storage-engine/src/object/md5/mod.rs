@@ -17,7 +17,7 @@ const BLOCK: usize = md5_simd::BLOCK_SIZE;
 
 /// The MD5 of one body under way.
 #[derive(Clone, Debug)]
-pub(super) struct Md5 {
+pub(crate) struct Md5 {
     state: [u32; 4],
     /// The first `rest_len` bytes wait for a whole block.
     rest: [u8; BLOCK],
@@ -27,11 +27,11 @@ pub(super) struct Md5 {
 }
 
 impl Md5 {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { state: md5_simd::STATE_INIT, rest: [0; BLOCK], rest_len: 0, len: 0 }
     }
 
-    pub(super) fn update(&mut self, bytes: &[u8]) {
+    pub(crate) fn update(&mut self, bytes: &[u8]) {
         let bytes = &bytes[self.complete(bytes)..];
         let whole = bytes.len() - bytes.len() % BLOCK;
         let (blocks, rest) = bytes.split_at(whole);
@@ -39,7 +39,7 @@ impl Md5 {
         self.keep(rest);
     }
 
-    pub(super) fn finish(mut self) -> [u8; 16] {
+    pub(crate) fn finish(mut self) -> [u8; 16] {
         let bits = self.len.wrapping_mul(8).to_le_bytes();
         let filled = self.rest_len;
         self.rest[filled] = 0x80;

@@ -12,7 +12,7 @@ use crate::format::{block_checksums, crc64};
 use crate::index::IndexView;
 use crate::metadata::MetadataError;
 use crate::metadata::command::{Command, NewExtent, Outcome, PutVersion, VersionName};
-use crate::metadata::query;
+use crate::metadata::query::{self, KeyView};
 use crate::metadata::rows::{DocumentRow, TagRow};
 use crate::metadata::tables::document_key;
 use crate::object::WriteCondition;
@@ -175,7 +175,13 @@ async fn put_small(bench: &dyn LogBench, log: &dyn MetadataLog, group: GroupId, 
     let Outcome::Put { version: VersionName::Null, versioned: false, .. } = applied.outcome else {
         panic!("{applied:?}");
     };
-    let current = query::current(&bench.view(group), bucket(1), &key).expect("the tables read");
+    let current = query::current(KeyView {
+        view: &bench.view(group),
+        bucket: bucket(1),
+        key: &key,
+        floor: 0,
+    })
+    .expect("the tables read");
     assert!(current.is_some(), "{key:?} is not visible");
     let range = ShardRange { extent, shard: 0, offset: 0, len };
     let read = bench.drive().read(range).await.expect("its bytes are there");

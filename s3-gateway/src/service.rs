@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use coffer_access::Access;
+use coffer_storage_engine::Engine;
 use coffer_types::{RequestId, telemetry};
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, TRANSFER_ENCODING};
 use hyper::{Method, Request, Response};
@@ -24,7 +25,7 @@ use crate::host::Hosts;
 use crate::operation::{OPERATIONS, OperationName};
 use crate::read::ReadRoute;
 use crate::request::{RequestState, ToldLength};
-use crate::store::{Engine, Store};
+use crate::store::Store;
 
 /// The most bytes that an object put in one piece may have.
 pub(crate) const OBJECT_MAX: u64 = 5 << 30;
@@ -325,6 +326,3 @@ fn finish(
     }
     response
 }
-
-#[cfg(test)]
-mod tests;
