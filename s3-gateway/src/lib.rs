@@ -31,6 +31,7 @@ mod ops;
 mod read;
 mod request;
 mod service;
+mod settings;
 mod store;
 mod unbuilt;
 mod upload;

@@ -89,6 +89,11 @@ impl RequestState {
         self.lock().reservation = Some(reservation);
     }
 
+    /// The document as far as it was read, in pieces.
+    pub(crate) fn document(&self) -> Vec<Bytes> {
+        self.lock().document.clone()
+    }
+
     pub(crate) fn take_document(&self) -> Vec<Bytes> {
         std::mem::take(&mut self.lock().document)
     }

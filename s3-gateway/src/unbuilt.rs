@@ -6,7 +6,7 @@
 use hyper::header::{HeaderMap, HeaderValue};
 
 use crate::error::{Code, Failure};
-use crate::operation::{OPERATIONS, Support};
+use crate::operation::{OPERATIONS, Operation, Support};
 
 /// When a header asks for something that is not built.
 #[derive(Clone, Copy)]
@@ -58,10 +58,10 @@ pub(crate) fn check(
     query: Option<&str>,
 ) -> Result<(), Failure> {
     let operation = &OPERATIONS[operation];
-    if operation.support == Support::Refused {
+    if let Support::Refused(why) = operation.support {
         return Err(Failure::new(
             Code::NotImplemented,
-            format!("The operation {} is not implemented here.", operation.name),
+            format!("The operation {} is not implemented here: {why}.", operation.name),
         ));
     }
     for (name, value) in headers {
@@ -70,7 +70,7 @@ pub(crate) fn check(
         }
     }
     match query {
-        Some(query) => check_query(operation.name, query),
+        Some(query) => check_query(operation, query),
         None => Ok(()),
     }
 }
@@ -108,10 +108,17 @@ fn no_tokens() -> Failure {
 
 /// Parameters that operations which change something understand, in lower case. Names that begin
 /// with `x-` are for the client's own use, or say how the request is signed.
-fn understands(operation: &str, parameter: &str) -> bool {
+fn understands(operation: &Operation, parameter: &str) -> bool {
     if parameter.get(..2).is_some_and(|start| start.eq_ignore_ascii_case("x-")) {
         return true;
     }
+    if let Support::Unset(setting) = operation.support {
+        // The last two say of which version and of which of several the setting is; the library
+        // has parsed them where the operation has them.
+        return [setting.parameter, "versionId", "id"].contains(&parameter)
+            || ["AWSAccessKeyId", "Signature", "Expires"].contains(&parameter);
+    }
+    let operation = operation.name;
     match parameter {
         // How a request is signed with version 2.
         "AWSAccessKeyId" | "Signature" | "Expires" => true,
@@ -124,16 +131,17 @@ fn understands(operation: &str, parameter: &str) -> bool {
 
 /// Operations that change something refuse parameters that they do not understand: with one that
 /// names a subresource nobody here knows, `DELETE /bucket` would be about something else entirely.
-fn check_query(operation: &str, query: &str) -> Result<(), Failure> {
+fn check_query(operation: &Operation, query: &str) -> Result<(), Failure> {
     let parameters = query.split('&').filter(|parameter| !parameter.is_empty());
     for parameter in parameters {
         let name = parameter.split_once('=').map_or(parameter, |(name, _)| name);
         if name.eq_ignore_ascii_case("x-amz-security-token") {
             return Err(no_tokens());
         }
-        let changes = ["Create", "Put", "Delete"].iter().any(|verb| operation.starts_with(verb));
+        let changes =
+            ["Create", "Put", "Delete"].iter().any(|verb| operation.name.starts_with(verb));
         if changes && !understands(operation, name) {
-            let what = format!("The query parameter {name:?} of {operation}");
+            let what = format!("The query parameter {name:?} of {}", operation.name);
             return Err(Failure::not_implemented(&what));
         }
     }
@@ -207,6 +215,9 @@ mod tests {
         assert_eq!(ask("GetObject", header, "anything=1"), None);
         let token = "X-Amz-Security-Token=t";
         assert_eq!(ask("GetObject", header, token), Some(Code::InvalidToken));
-        assert_eq!(ask("PutBucketAcl", header, "acl"), Some(Code::NotImplemented));
+        assert_eq!(ask("PutBucketPolicy", header, "policy"), Some(Code::NotImplemented));
+        assert_eq!(ask("PutBucketAcl", header, "acl&x-id=PutBucketAcl"), None);
+        assert_eq!(ask("PutBucketAcl", header, "acl&policy"), Some(Code::NotImplemented));
+        assert_eq!(ask("DeleteObjectTagging", header, "tagging&versionId=x"), None);
     }
 }

@@ -56,6 +56,7 @@ codes! {
     BucketAlreadyExists = "BucketAlreadyExists" CONFLICT;
     BucketAlreadyOwnedByYou = "BucketAlreadyOwnedByYou" CONFLICT;
     BucketNotEmpty = "BucketNotEmpty" CONFLICT;
+    EncryptionConfigurationNotFound = "ServerSideEncryptionConfigurationNotFoundError" NOT_FOUND;
     EntityTooLarge = "EntityTooLarge" BAD_REQUEST;
     IllegalLocationConstraint = "IllegalLocationConstraintException" BAD_REQUEST;
     IllegalVersioningConfiguration = "IllegalVersioningConfigurationException" BAD_REQUEST;
@@ -72,15 +73,25 @@ codes! {
     KeyTooLong = "KeyTooLongError" BAD_REQUEST;
     MalformedTrailer = "MalformedTrailerError" BAD_REQUEST;
     MalformedXml = "MalformedXML" BAD_REQUEST;
+    MetadataConfigurationNotFound = "MetadataConfigurationNotFound" NOT_FOUND;
     MetadataTooLarge = "MetadataTooLarge" BAD_REQUEST;
     MethodNotAllowed = "MethodNotAllowed" METHOD_NOT_ALLOWED;
     MissingContentLength = "MissingContentLength" LENGTH_REQUIRED;
+    MissingSecurityHeader = "MissingSecurityHeader" BAD_REQUEST;
     NoSuchBucket = "NoSuchBucket" NOT_FOUND;
+    NoSuchBucketPolicy = "NoSuchBucketPolicy" NOT_FOUND;
+    NoSuchConfiguration = "NoSuchConfiguration" NOT_FOUND;
+    NoSuchCorsConfiguration = "NoSuchCORSConfiguration" NOT_FOUND;
     NoSuchKey = "NoSuchKey" NOT_FOUND;
+    NoSuchLifecycleConfiguration = "NoSuchLifecycleConfiguration" NOT_FOUND;
+    NoSuchTagSet = "NoSuchTagSet" NOT_FOUND;
     NoSuchVersion = "NoSuchVersion" NOT_FOUND;
+    NoSuchWebsiteConfiguration = "NoSuchWebsiteConfiguration" NOT_FOUND;
     NotImplemented = "NotImplemented" NOT_IMPLEMENTED;
     NotModified = "NotModified" NOT_MODIFIED;
+    ObjectLockConfigurationNotFound = "ObjectLockConfigurationNotFoundError" NOT_FOUND;
     PreconditionFailed = "PreconditionFailed" PRECONDITION_FAILED;
+    ReplicationConfigurationNotFound = "ReplicationConfigurationNotFoundError" NOT_FOUND;
     RequestHeaderSectionTooLarge = "RequestHeaderSectionTooLarge" BAD_REQUEST;
     RequestTimeout = "RequestTimeout" BAD_REQUEST;
     ServiceUnavailable = "ServiceUnavailable" SERVICE_UNAVAILABLE;
@@ -166,6 +177,14 @@ impl Failure {
             error.set_headers(*headers);
         }
         error
+    }
+
+    /// With the key that is not there, where that is what failed.
+    pub(crate) fn about_key(self, key: &str) -> Self {
+        match self.code {
+            Code::NoSuchKey | Code::NoSuchVersion => self.element("Key", key),
+            _ => self,
+        }
     }
 
     fn caused_by(mut self, source: impl Error + Send + Sync + 'static) -> Self {

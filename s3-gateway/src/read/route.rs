@@ -13,7 +13,7 @@ use super::ReadRequest;
 use super::target::{self, Target};
 use crate::api::Api;
 use crate::auth;
-use crate::error::{Code, Failure};
+use crate::error::Failure;
 use crate::host::Hosts;
 use crate::ops::{get_object, head_object};
 use crate::request::RequestState;
@@ -45,10 +45,7 @@ impl ReadRoute {
         } else {
             get_object::get_object(&self.api, &asked, &bucket, read).await
         };
-        done.map_err(|failure| match failure.code {
-            Code::NoSuchKey | Code::NoSuchVersion => failure.element("Key", key.as_str()),
-            _ => failure,
-        })
+        done.map_err(|failure| failure.about_key(key.as_str()))
     }
 }
 

@@ -4,6 +4,7 @@ mod client;
 mod listings;
 mod objects;
 mod refusals;
+mod settings;
 mod uploads;
 mod versions;
 
