@@ -13,12 +13,28 @@ use s3s::dto;
 
 use crate::error::{Code, Failure};
 
+/// Where a website would send those who ask for the object. Stored and told, but followed by
+/// nobody here. It belongs to one object: a copy does not take it along, whatever it takes of
+/// other headers ("CopyObject" of the API reference).
+pub(crate) const REDIRECT_LOCATION: HeaderName =
+    HeaderName::from_static("x-amz-website-redirect-location");
+
 /// Headers of an upload that are stored and given back.
-const STORED: [HeaderName; 6] =
-    [CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_TYPE, EXPIRES];
+static STORED: [HeaderName; 7] = [
+    CACHE_CONTROL,
+    CONTENT_DISPOSITION,
+    CONTENT_ENCODING,
+    CONTENT_LANGUAGE,
+    CONTENT_TYPE,
+    EXPIRES,
+    REDIRECT_LOCATION,
+];
 
 /// What an object is said to be when its upload did not say.
 const DEFAULT_CONTENT_TYPE: HeaderValue = HeaderValue::from_static("binary/octet-stream");
+
+/// The most bytes of a redirect location.
+const REDIRECT_LOCATION_MAX: usize = 2 << 10;
 
 /// The most bytes of user metadata: names and values together.
 const USER_METADATA_MAX: usize = 2 << 10;
@@ -138,11 +154,29 @@ pub(crate) fn stored_headers(headers: &HeaderMap) -> Result<Vec<StoredHeader>, F
             Failure::new(Code::InvalidArgument, message)
         })?;
         let value = if *name == CONTENT_ENCODING { without_aws_chunked(text) } else { text.into() };
+        if *name == REDIRECT_LOCATION {
+            check_redirect(&value)?;
+        }
         if !value.is_empty() {
             stored.push(StoredHeader { name: name.as_str().to_owned(), value });
         }
     }
     Ok(stored)
+}
+
+/// "The value must be prefixed by /, http://, or https://. The length of the value is limited to
+/// 2 KB": "How to configure a redirect" and `PutObject`. The code is measured (aws/aws-cli#1130).
+fn check_redirect(location: &str) -> Result<(), Failure> {
+    let starts = ["/", "http://", "https://"].into_iter().any(|start| location.starts_with(start));
+    if starts && location.len() <= REDIRECT_LOCATION_MAX {
+        return Ok(());
+    }
+    let message = if starts {
+        "The website redirect location must not exceed 2048 bytes."
+    } else {
+        "The website redirect location must have a prefix of 'http://' or 'https://' or '/'."
+    };
+    Err(Failure::new(Code::InvalidRedirectLocation, message))
 }
 
 fn without_aws_chunked(encodings: &str) -> String {

@@ -68,6 +68,7 @@ codes! {
     InvalidDigest = "InvalidDigest" BAD_REQUEST;
     InvalidPartNumber = "InvalidPartNumber" RANGE_NOT_SATISFIABLE;
     InvalidRange = "InvalidRange" RANGE_NOT_SATISFIABLE;
+    InvalidRedirectLocation = "InvalidRedirectLocation" BAD_REQUEST;
     InvalidRequest = "InvalidRequest" BAD_REQUEST;
     InvalidToken = "InvalidToken" BAD_REQUEST;
     KeyTooLong = "KeyTooLongError" BAD_REQUEST;

@@ -153,7 +153,8 @@ async fn what_is_not_built_is_refused_and_never_ignored() {
         ("x-amz-acl", "public-read"),
         ("x-amz-grant-read", "id=1"),
         ("x-amz-storage-class", "GLACIER"),
-        ("x-amz-website-redirect-location", "/x"),
+        ("x-amz-write-offset-bytes", "1"),
+        ("if-unmodified-since", "Fri, 01 Jan 2100 00:00:00 GMT"),
     ];
     for (name, value) in headers {
         let told = stand.main.put("/photos/n").header(name, value).body("x").send().await;
