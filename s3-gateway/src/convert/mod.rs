@@ -185,6 +185,21 @@ fn without_aws_chunked(encodings: &str) -> String {
     kept.join(",")
 }
 
+/// Makes one line of several lines of user metadata of one name, with commas between the values
+/// (measured: versity/versitygw#1931). A signature covers them in this form, too.
+pub(crate) fn merge_metadata(headers: &mut HeaderMap) {
+    let repeated = |name: &&HeaderName| {
+        name.as_str().starts_with("x-amz-meta-") && headers.get_all(*name).iter().nth(1).is_some()
+    };
+    let names: Vec<HeaderName> = headers.keys().filter(repeated).cloned().collect();
+    for name in names {
+        let values = headers.get_all(&name).iter().map(HeaderValue::as_bytes).collect::<Vec<_>>();
+        if let Ok(merged) = HeaderValue::from_bytes(&values.join(&b',')) {
+            headers.insert(name, merged);
+        }
+    }
+}
+
 /// User metadata as the engine keeps it: in order of names, within the limit.
 pub(crate) fn user_metadata(metadata: Option<dto::Metadata>) -> Result<Vec<StoredHeader>, Failure> {
     let mut pairs: Vec<StoredHeader> =

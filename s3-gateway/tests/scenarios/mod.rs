@@ -1,10 +1,14 @@
 //! Whole requests as clients send them, against any store that the parent module opens.
 
+mod chunks;
 mod client;
 mod listings;
+mod metadata;
+mod names;
 mod objects;
 mod refusals;
 mod settings;
+mod signatures;
 mod uploads;
 mod versions;
 
