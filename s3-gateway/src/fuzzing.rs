@@ -11,7 +11,7 @@ use crate::read::{ReadRequest, Target};
 use crate::{convert, document, listing, operation, request, unbuilt};
 
 /// Headers that are parsed here; the input names one by its first byte.
-const HEADERS: [&str; 10] = [
+const HEADERS: [&str; 11] = [
     "range",
     "if-match",
     "if-none-match",
@@ -22,6 +22,7 @@ const HEADERS: [&str; 10] = [
     "x-amz-sdk-checksum-algorithm",
     "content-encoding",
     "x-amz-acl",
+    "x-amz-website-redirect-location",
 ];
 
 /// Gives bytes to each parser; none may panic.
@@ -45,11 +46,13 @@ pub fn parsers(bytes: &[u8]) {
     let _ = ReadRequest::parse("key".to_owned(), &headers, Some(&text));
     let _ = ClaimedDigests::parse(&headers);
     let _ = convert::stored_headers(&headers);
+    convert::merge_metadata(&mut headers);
     if let Some(put_object) = operation::position("PutObject") {
         let _ = unbuilt::check(put_object, &headers, Some(&text));
     }
     let state = request::RequestState::new(RequestId(0));
     state.keep_document(bytes.to_vec().into());
+    let _ = document::elements(bytes).count();
     let _ = document::verify(&state, &headers, document::Digest::Optional);
 }
 

@@ -37,83 +37,85 @@ fn forge(bytes: &mut [u8]) {
     bytes[at] = if bytes[at] == b'0' { b'1' } else { b'0' };
 }
 
+const WRONG: (u16, &str) = (403, "SignatureDoesNotMatch");
+const INCOMPLETE: (u16, &str) = (400, "IncompleteBody");
+
+/// Changes, and what is said about them.
+const CHANGES: [(&str, Change, (u16, &str)); 8] = [
+    (
+        "a byte of the second",
+        |mut body| {
+            let at = body.len() / 2;
+            body[at] ^= 1;
+            body
+        },
+        WRONG,
+    ),
+    (
+        "the second one's signature",
+        |body| {
+            let mut p = parts(&body);
+            forge(&mut p[1]);
+            p.concat()
+        },
+        WRONG,
+    ),
+    (
+        "the order",
+        |body| {
+            let mut p = parts(&body);
+            p.swap(0, 1);
+            p.concat()
+        },
+        WRONG,
+    ),
+    (
+        "the first one twice",
+        |body| {
+            let p = parts(&body);
+            [&p[0][..], &p[0], &p[2], &p[3]].concat()
+        },
+        WRONG,
+    ),
+    (
+        "the last one's signature",
+        |body| {
+            let mut p = parts(&body);
+            forge(&mut p[3]);
+            p.concat()
+        },
+        WRONG,
+    ),
+    (
+        "one left out",
+        |body| {
+            let p = parts(&body);
+            [&p[0][..], &p[1], &p[3]].concat()
+        },
+        WRONG,
+    ),
+    (
+        "the end left out",
+        |body| {
+            let p = parts(&body);
+            p[..3].concat()
+        },
+        INCOMPLETE,
+    ),
+    (
+        "cut inside",
+        |mut body| {
+            body.truncate(1_500);
+            body
+        },
+        INCOMPLETE,
+    ),
+];
+
 #[tokio::test]
 async fn every_chunk_is_verified() {
     let stand = with_bucket().await;
-    let wrong = (403, "SignatureDoesNotMatch");
-    let incomplete = (400, "IncompleteBody");
-    let changes: [(&str, Change, (u16, &str)); 8] = [
-        (
-            "a byte of the second",
-            |mut body| {
-                let at = body.len() / 2;
-                body[at] ^= 1;
-                body
-            },
-            wrong,
-        ),
-        (
-            "the second one's signature",
-            |body| {
-                let mut p = parts(&body);
-                forge(&mut p[1]);
-                p.concat()
-            },
-            wrong,
-        ),
-        (
-            "the order",
-            |body| {
-                let mut p = parts(&body);
-                p.swap(0, 1);
-                p.concat()
-            },
-            wrong,
-        ),
-        (
-            "the first one twice",
-            |body| {
-                let mut p = parts(&body);
-                p[1] = p[0].clone();
-                p.concat()
-            },
-            wrong,
-        ),
-        (
-            "the last one's signature",
-            |body| {
-                let mut p = parts(&body);
-                forge(&mut p[3]);
-                p.concat()
-            },
-            wrong,
-        ),
-        (
-            "one left out",
-            |body| {
-                let p = parts(&body);
-                [&p[0][..], &p[1], &p[3]].concat()
-            },
-            wrong,
-        ),
-        (
-            "the end left out",
-            |body| {
-                let p = parts(&body);
-                p[..3].concat()
-            },
-            incomplete,
-        ),
-        (
-            "cut inside",
-            |mut body| {
-                body.truncate(1_500);
-                body
-            },
-            incomplete,
-        ),
-    ];
-    for (what, change, expected) in changes {
+    for (what, change, expected) in CHANGES {
         for trailer in [false, true] {
             let told = put(&stand, trailer).tampered(change).send().await;
             assert_eq!(told.error(), expected, "{what}, trailer: {trailer}");
