@@ -51,6 +51,114 @@ pub enum Action {
     GetBucketVersioning,
     /// `s3:PutBucketVersioning`
     PutBucketVersioning,
+    /// `s3:DeleteBucketMetadataTableConfiguration`
+    DeleteBucketMetadataTableConfiguration,
+    /// `s3:DeleteBucketPolicy`
+    DeleteBucketPolicy,
+    /// `s3:DeleteBucketWebsite`
+    DeleteBucketWebsite,
+    /// `s3:DeleteObjectTagging`
+    DeleteObjectTagging,
+    /// `s3:DeleteObjectVersionTagging`
+    DeleteObjectVersionTagging,
+    /// `s3:GetAccelerateConfiguration`
+    GetAccelerateConfiguration,
+    /// `s3:GetAnalyticsConfiguration`
+    GetAnalyticsConfiguration,
+    /// `s3:GetBucketAbac`
+    GetBucketAbac,
+    /// `s3:GetBucketAcl`
+    GetBucketAcl,
+    /// `s3:GetBucketCORS`
+    GetBucketCors,
+    /// `s3:GetBucketLogging`
+    GetBucketLogging,
+    /// `s3:GetBucketMetadataTableConfiguration`
+    GetBucketMetadataTableConfiguration,
+    /// `s3:GetBucketNotification`
+    GetBucketNotification,
+    /// `s3:GetBucketObjectLockConfiguration`
+    GetBucketObjectLockConfiguration,
+    /// `s3:GetBucketOwnershipControls`
+    GetBucketOwnershipControls,
+    /// `s3:GetBucketPolicy`
+    GetBucketPolicy,
+    /// `s3:GetBucketPolicyStatus`
+    GetBucketPolicyStatus,
+    /// `s3:GetBucketPublicAccessBlock`
+    GetBucketPublicAccessBlock,
+    /// `s3:GetBucketRequestPayment`
+    GetBucketRequestPayment,
+    /// `s3:GetBucketTagging`
+    GetBucketTagging,
+    /// `s3:GetBucketWebsite`
+    GetBucketWebsite,
+    /// `s3:GetEncryptionConfiguration`
+    GetEncryptionConfiguration,
+    /// `s3:GetIntelligentTieringConfiguration`
+    GetIntelligentTieringConfiguration,
+    /// `s3:GetInventoryConfiguration`
+    GetInventoryConfiguration,
+    /// `s3:GetLifecycleConfiguration`
+    GetLifecycleConfiguration,
+    /// `s3:GetMetricsConfiguration`
+    GetMetricsConfiguration,
+    /// `s3:GetObjectAcl`
+    GetObjectAcl,
+    /// `s3:GetObjectLegalHold`
+    GetObjectLegalHold,
+    /// `s3:GetObjectRetention`
+    GetObjectRetention,
+    /// `s3:GetObjectTagging`
+    GetObjectTagging,
+    /// `s3:GetObjectVersionAcl`
+    GetObjectVersionAcl,
+    /// `s3:GetObjectVersionTagging`
+    GetObjectVersionTagging,
+    /// `s3:GetReplicationConfiguration`
+    GetReplicationConfiguration,
+    /// `s3:PutAccelerateConfiguration`
+    PutAccelerateConfiguration,
+    /// `s3:PutAnalyticsConfiguration`, also to delete it
+    PutAnalyticsConfiguration,
+    /// `s3:PutBucketAbac`
+    PutBucketAbac,
+    /// `s3:PutBucketAcl`
+    PutBucketAcl,
+    /// `s3:PutBucketCORS`, also to delete it
+    PutBucketCors,
+    /// `s3:PutBucketLogging`
+    PutBucketLogging,
+    /// `s3:PutBucketNotification`
+    PutBucketNotification,
+    /// `s3:PutBucketOwnershipControls`
+    PutBucketOwnershipControls,
+    /// `s3:PutBucketPublicAccessBlock`
+    PutBucketPublicAccessBlock,
+    /// `s3:PutBucketRequestPayment`
+    PutBucketRequestPayment,
+    /// `s3:PutBucketTagging`, also to delete it
+    PutBucketTagging,
+    /// `s3:PutEncryptionConfiguration`, also to delete it
+    PutEncryptionConfiguration,
+    /// `s3:PutIntelligentTieringConfiguration`, also to delete it
+    PutIntelligentTieringConfiguration,
+    /// `s3:PutInventoryConfiguration`, also to delete it
+    PutInventoryConfiguration,
+    /// `s3:PutLifecycleConfiguration`, also to delete it
+    PutLifecycleConfiguration,
+    /// `s3:PutMetricsConfiguration`, also to delete it
+    PutMetricsConfiguration,
+    /// `s3:PutObjectAcl`
+    PutObjectAcl,
+    /// `s3:PutObjectTagging`
+    PutObjectTagging,
+    /// `s3:PutObjectVersionAcl`
+    PutObjectVersionAcl,
+    /// `s3:PutObjectVersionTagging`
+    PutObjectVersionTagging,
+    /// `s3:PutReplicationConfiguration`, also to delete it
+    PutReplicationConfiguration,
     /// `s3:PutObject`, which also allows to begin and complete uploads in parts.
     PutObject,
     /// `s3:AbortMultipartUpload`

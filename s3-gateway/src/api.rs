@@ -16,6 +16,7 @@ use crate::config::{DEFAULT_REGION, Region};
 use crate::error::{Code, Failure};
 use crate::ops;
 use crate::request::RequestState;
+use crate::settings;
 use crate::store::Store;
 
 /// What operations work with.
@@ -154,9 +155,13 @@ fn check_owner(
 /// [`crate::read::ReadRoute`].
 pub(crate) struct Operations(pub(crate) Arc<Api>);
 
-/// Declares the operations: their name, the file that does them, and their input and output.
+/// Declares the operations: their name, the file that does them, and their input and output; those
+/// about settings that are never made are all done by [`settings::answer`].
 macro_rules! operations {
-    ($($operation:ident($input:ident) -> $output:ident;)+) => {
+    (
+        settings { $($setting:ident($setting_input:ident) -> $setting_output:ident;)+ }
+        $($operation:ident($input:ident) -> $output:ident;)+
+    ) => {
         #[async_trait::async_trait]
         impl S3 for Operations {
             $(
@@ -170,11 +175,81 @@ macro_rules! operations {
                     done.map_err(|failure| failure.into_s3(&state))
                 }
             )+
+            $(
+                async fn $setting(
+                    &self,
+                    request: S3Request<$setting_input>,
+                ) -> S3Result<S3Response<$setting_output>> {
+                    let state = RequestState::of(&request.extensions);
+                    state.begin();
+                    let headers = settings::answer(&self.0, request).await;
+                    let headers = headers.map_err(|failure| failure.into_s3(&state))?;
+                    Ok(S3Response::with_headers(Default::default(), headers))
+                }
+            )+
         }
     };
 }
 
 operations! {
+    settings {
+        delete_bucket_analytics_configuration(DeleteBucketAnalyticsConfigurationInput) -> DeleteBucketAnalyticsConfigurationOutput;
+        delete_bucket_cors(DeleteBucketCorsInput) -> DeleteBucketCorsOutput;
+        delete_bucket_encryption(DeleteBucketEncryptionInput) -> DeleteBucketEncryptionOutput;
+        delete_bucket_intelligent_tiering_configuration(DeleteBucketIntelligentTieringConfigurationInput) -> DeleteBucketIntelligentTieringConfigurationOutput;
+        delete_bucket_inventory_configuration(DeleteBucketInventoryConfigurationInput) -> DeleteBucketInventoryConfigurationOutput;
+        delete_bucket_lifecycle(DeleteBucketLifecycleInput) -> DeleteBucketLifecycleOutput;
+        delete_bucket_metadata_configuration(DeleteBucketMetadataConfigurationInput) -> DeleteBucketMetadataConfigurationOutput;
+        delete_bucket_metadata_table_configuration(DeleteBucketMetadataTableConfigurationInput) -> DeleteBucketMetadataTableConfigurationOutput;
+        delete_bucket_metrics_configuration(DeleteBucketMetricsConfigurationInput) -> DeleteBucketMetricsConfigurationOutput;
+        delete_bucket_policy(DeleteBucketPolicyInput) -> DeleteBucketPolicyOutput;
+        delete_bucket_replication(DeleteBucketReplicationInput) -> DeleteBucketReplicationOutput;
+        delete_bucket_tagging(DeleteBucketTaggingInput) -> DeleteBucketTaggingOutput;
+        delete_bucket_website(DeleteBucketWebsiteInput) -> DeleteBucketWebsiteOutput;
+        delete_object_tagging(DeleteObjectTaggingInput) -> DeleteObjectTaggingOutput;
+        get_bucket_abac(GetBucketAbacInput) -> GetBucketAbacOutput;
+        get_bucket_accelerate_configuration(GetBucketAccelerateConfigurationInput) -> GetBucketAccelerateConfigurationOutput;
+        get_bucket_acl(GetBucketAclInput) -> GetBucketAclOutput;
+        get_bucket_analytics_configuration(GetBucketAnalyticsConfigurationInput) -> GetBucketAnalyticsConfigurationOutput;
+        get_bucket_cors(GetBucketCorsInput) -> GetBucketCorsOutput;
+        get_bucket_encryption(GetBucketEncryptionInput) -> GetBucketEncryptionOutput;
+        get_bucket_intelligent_tiering_configuration(GetBucketIntelligentTieringConfigurationInput) -> GetBucketIntelligentTieringConfigurationOutput;
+        get_bucket_inventory_configuration(GetBucketInventoryConfigurationInput) -> GetBucketInventoryConfigurationOutput;
+        get_bucket_lifecycle_configuration(GetBucketLifecycleConfigurationInput) -> GetBucketLifecycleConfigurationOutput;
+        get_bucket_logging(GetBucketLoggingInput) -> GetBucketLoggingOutput;
+        get_bucket_metadata_configuration(GetBucketMetadataConfigurationInput) -> GetBucketMetadataConfigurationOutput;
+        get_bucket_metadata_table_configuration(GetBucketMetadataTableConfigurationInput) -> GetBucketMetadataTableConfigurationOutput;
+        get_bucket_metrics_configuration(GetBucketMetricsConfigurationInput) -> GetBucketMetricsConfigurationOutput;
+        get_bucket_notification_configuration(GetBucketNotificationConfigurationInput) -> GetBucketNotificationConfigurationOutput;
+        get_bucket_ownership_controls(GetBucketOwnershipControlsInput) -> GetBucketOwnershipControlsOutput;
+        get_bucket_policy(GetBucketPolicyInput) -> GetBucketPolicyOutput;
+        get_bucket_policy_status(GetBucketPolicyStatusInput) -> GetBucketPolicyStatusOutput;
+        get_bucket_replication(GetBucketReplicationInput) -> GetBucketReplicationOutput;
+        get_bucket_request_payment(GetBucketRequestPaymentInput) -> GetBucketRequestPaymentOutput;
+        get_bucket_tagging(GetBucketTaggingInput) -> GetBucketTaggingOutput;
+        get_bucket_website(GetBucketWebsiteInput) -> GetBucketWebsiteOutput;
+        get_object_acl(GetObjectAclInput) -> GetObjectAclOutput;
+        get_object_legal_hold(GetObjectLegalHoldInput) -> GetObjectLegalHoldOutput;
+        get_object_lock_configuration(GetObjectLockConfigurationInput) -> GetObjectLockConfigurationOutput;
+        get_object_retention(GetObjectRetentionInput) -> GetObjectRetentionOutput;
+        get_object_tagging(GetObjectTaggingInput) -> GetObjectTaggingOutput;
+        get_public_access_block(GetPublicAccessBlockInput) -> GetPublicAccessBlockOutput;
+        list_bucket_analytics_configurations(ListBucketAnalyticsConfigurationsInput) -> ListBucketAnalyticsConfigurationsOutput;
+        list_bucket_intelligent_tiering_configurations(ListBucketIntelligentTieringConfigurationsInput) -> ListBucketIntelligentTieringConfigurationsOutput;
+        list_bucket_inventory_configurations(ListBucketInventoryConfigurationsInput) -> ListBucketInventoryConfigurationsOutput;
+        list_bucket_metrics_configurations(ListBucketMetricsConfigurationsInput) -> ListBucketMetricsConfigurationsOutput;
+        put_bucket_abac(PutBucketAbacInput) -> PutBucketAbacOutput;
+        put_bucket_accelerate_configuration(PutBucketAccelerateConfigurationInput) -> PutBucketAccelerateConfigurationOutput;
+        put_bucket_acl(PutBucketAclInput) -> PutBucketAclOutput;
+        put_bucket_logging(PutBucketLoggingInput) -> PutBucketLoggingOutput;
+        put_bucket_notification_configuration(PutBucketNotificationConfigurationInput) -> PutBucketNotificationConfigurationOutput;
+        put_bucket_ownership_controls(PutBucketOwnershipControlsInput) -> PutBucketOwnershipControlsOutput;
+        put_bucket_request_payment(PutBucketRequestPaymentInput) -> PutBucketRequestPaymentOutput;
+        put_bucket_tagging(PutBucketTaggingInput) -> PutBucketTaggingOutput;
+        put_object_acl(PutObjectAclInput) -> PutObjectAclOutput;
+        put_object_tagging(PutObjectTaggingInput) -> PutObjectTaggingOutput;
+        put_public_access_block(PutPublicAccessBlockInput) -> PutPublicAccessBlockOutput;
+    }
     abort_multipart_upload(AbortMultipartUploadInput) -> AbortMultipartUploadOutput;
     complete_multipart_upload(CompleteMultipartUploadInput) -> CompleteMultipartUploadOutput;
     copy_object(CopyObjectInput) -> CopyObjectOutput;

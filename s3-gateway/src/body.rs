@@ -50,6 +50,8 @@ pub(crate) struct Inbound<B> {
     reservation: Option<Reservation>,
     /// A piece that waits until there is room for its chunk.
     waiting: Option<Frame<Bytes>>,
+    /// The first piece was asked for.
+    begun: bool,
 }
 
 impl<B> Inbound<B>
@@ -71,6 +73,7 @@ where
             largest_chunk: 0,
             reservation: None,
             waiting: None,
+            begun: false,
         }
     }
 
@@ -95,6 +98,10 @@ where
     }
 
     fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, StdError>>> {
+        if !self.begun {
+            self.begun = true;
+            self.state.ask_for_body();
+        }
         match ready!(Pin::new(&mut self.inner).poll_frame(cx)) {
             None => Poll::Ready(None),
             Some(Ok(frame)) => Poll::Ready(Some(Ok(frame))),
@@ -147,6 +154,10 @@ where
             return Poll::Ready(Some(Ok(frame)));
         }
         let frame = match ready!(this.poll_piece(cx)) {
+            // The library takes an end behind any whole chunk for a clean one.
+            None if this.chunks.is_some_and(|chunks| chunks != ChunkWalk::Over) => {
+                return Poll::Ready(Some(Err(this.fail(BodyFailure::Cut))));
+            }
             None => {
                 // A document outlives its body: it is parsed and kept until it is answered.
                 if this.state.expects_document()

@@ -3,17 +3,16 @@
 use coffer_access::Authorized;
 use coffer_storage_engine::bucket::BucketInfo;
 use coffer_storage_engine::object::copy::CopySource;
-use coffer_storage_engine::object::get::{ByteRange, GetObject};
-use coffer_storage_engine::object::{ObjectError, ReadCondition, VersionId};
+use coffer_storage_engine::object::get::ByteRange;
+use coffer_storage_engine::object::{ReadCondition, VersionId};
 use coffer_types::ObjectKey;
 use hyper::header::{HeaderMap, HeaderName};
 use s3s::dto;
 
 use crate::api::{Api, Asked};
 use crate::convert;
-use crate::error::{Code, Failure, source_range, source_too_large};
+use crate::error::{Code, Failure, source_range};
 use crate::read;
-use crate::service::OBJECT_MAX;
 
 const SOURCE_VERSION: HeaderName = HeaderName::from_static("x-amz-copy-source-version-id");
 
@@ -74,32 +73,6 @@ impl Source {
         asked.of_source(read::action(self.version), &self.bucket, &self.key, source)
     }
 
-    /// Refuses what a part may not be made of: more bytes than a part may have, and ranges that are
-    /// not inside. The engine decides about ranges again, with the version that it copies.
-    pub(crate) async fn check_size(
-        &self,
-        api: &Api,
-        asked: &Asked,
-        range: Option<CopyRange>,
-    ) -> Result<(), Failure> {
-        let get = GetObject {
-            bucket: (&self.bucket).into(),
-            key: self.key.clone(),
-            version: self.version,
-            range: None,
-            part: None,
-            condition: ReadCondition::default(),
-        };
-        let get = asked.of_source(read::action(self.version), &self.bucket, &self.key, get)?;
-        let found = api.store.head_object(get).await;
-        let size = found.map_err(|error| ObjectError::Source(Box::new(error)))?.size;
-        let bytes = match range {
-            None => size,
-            Some(range) => range.len_within(size)?,
-        };
-        if bytes > OBJECT_MAX { Err(source_too_large(OBJECT_MAX)) } else { Ok(()) }
-    }
-
     /// Says which version was copied, where its bucket shows versions.
     pub(crate) fn add_version(&self, headers: &mut HeaderMap, version: Option<VersionId>) {
         let shown =
@@ -143,7 +116,7 @@ impl CopyRange {
     }
 
     /// How many bytes it has, all of them inside an object of `size`.
-    fn len_within(self, size: u64) -> Result<u64, Failure> {
+    pub(crate) fn len_within(self, size: u64) -> Result<u64, Failure> {
         if self.first >= size {
             return Err(Failure::new(
                 Code::InvalidRequest,

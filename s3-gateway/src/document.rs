@@ -75,6 +75,16 @@ fn holds_unread_markup(pieces: &[bytes::Bytes]) -> bool {
     marked(b"<![") || marked(b"<!DOCTYPE")
 }
 
+/// The names of all elements of a document that was verified, as they are written.
+pub(crate) fn elements(document: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let tags = document.split(|byte| *byte == b'<').skip(1);
+    let opening = tags.filter(|tag| !matches!(tag.first(), Some(b'/' | b'?')));
+    opening.map(|tag| {
+        let end = tag.iter().position(|byte| b" \t\r\n/>".contains(byte));
+        &tag[..end.unwrap_or(tag.len())]
+    })
+}
+
 fn holds(expected: &ChecksumValue, pieces: &[bytes::Bytes]) -> bool {
     let bytes = expected.as_bytes();
     match expected.algorithm() {
@@ -139,5 +149,13 @@ mod tests {
         assert_eq!(check(md5, Digest::OfObject), Err(Code::BadDigest));
         assert_eq!(check(None, Digest::Required), Err(Code::InvalidRequest));
         assert_eq!(check(None, Digest::Optional), Ok(()));
+    }
+
+    #[test]
+    fn elements_are_named_however_they_are_written() {
+        let text = "<?xml version='1.0'?>\n<A x=\"1\"><B\n/><b:C>text</b:C><D/></A><!-- <E> -->";
+        let names: Vec<_> = elements(text.as_bytes()).collect();
+        assert_eq!(names, [&b"A"[..], b"B", b"b:C", b"D", b"!--", b"E"]);
+        assert_eq!(elements(b"").count(), 0);
     }
 }

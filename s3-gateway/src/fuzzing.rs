@@ -13,7 +13,7 @@ use crate::read::{ReadRequest, Target};
 use crate::{convert, document, listing, operation, request, unbuilt};
 
 /// Headers that are parsed here; the input names one by its first byte.
-const HEADERS: [&str; 13] = [
+const HEADERS: [&str; 14] = [
     "range",
     "if-match",
     "if-none-match",
@@ -27,6 +27,7 @@ const HEADERS: [&str; 13] = [
     "x-amz-checksum-algorithm",
     "x-amz-checksum-type",
     "x-amz-object-attributes",
+    "x-amz-website-redirect-location",
 ];
 
 /// Gives bytes to each parser; none may panic.
@@ -54,11 +55,13 @@ pub fn parsers(bytes: &[u8]) {
     let _ = CopyRange::parse(&text);
     let _ = get_object_attributes::wanted(&headers);
     let _ = convert::stored_headers(&headers);
+    convert::merge_metadata(&mut headers);
     if let Some(put_object) = operation::position("PutObject") {
         let _ = unbuilt::check(put_object, &headers, Some(&text));
     }
     let state = request::RequestState::new(RequestId(0));
     state.keep_document(bytes.to_vec().into());
+    let _ = document::elements(bytes).count();
     let _ = document::verify(&state, &headers, document::Digest::Optional);
 }
 

@@ -23,6 +23,8 @@ impl Hosts {
     /// The bucket that a `Host` header names, in lower case as host names are.
     pub(crate) fn bucket(&self, host: &str) -> Option<String> {
         let host = without_port(host);
+        // The dot that ends a host name says only that it is whole.
+        let host = host.strip_suffix('.').unwrap_or(host);
         self.domains.iter().find_map(|domain| {
             let at = host.len().checked_sub(domain.as_str().len())?;
             let (label, suffix) = (host.get(..at)?, host.get(at..)?);
@@ -63,6 +65,10 @@ mod tests {
             ("Photos.S3.Example.ORG", Some("photos")),
             ("a.b.s3.example.org", Some("a.b")),
             ("photos.localhost:9000", Some("photos")),
+            ("photos.s3.example.org.", Some("photos")),
+            ("photos.s3.example.org.:9000", Some("photos")),
+            ("s3.example.org.", None),
+            ("photos.s3.example.org..", None),
             ("s3.example.org", None),
             (".s3.example.org", None),
             ("xs3.example.org", None),

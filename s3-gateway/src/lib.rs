@@ -33,6 +33,7 @@ mod parts;
 mod read;
 mod request;
 mod service;
+mod settings;
 mod store;
 mod unbuilt;
 mod upload;

@@ -27,6 +27,8 @@ pub(crate) struct RequestState {
 struct Inner {
     /// Why the body stopped, if it did not end cleanly.
     body_failure: Option<BodyFailure>,
+    /// Somebody began to read the body.
+    body_asked_for: bool,
     /// The body of a document, kept to compare its digests.
     document: Vec<Bytes>,
     /// The document's share of the upload budget, held until the request is answered.
@@ -81,12 +83,27 @@ impl RequestState {
         self.lock().body_failure.take()
     }
 
+    pub(crate) fn ask_for_body(&self) {
+        self.lock().body_asked_for = true;
+    }
+
+    /// Whether anything of the body was asked for, so that a client which waits for that was told
+    /// to go on.
+    pub(crate) fn has_asked_for_body(&self) -> bool {
+        self.lock().body_asked_for
+    }
+
     pub(crate) fn keep_document(&self, piece: Bytes) {
         self.lock().document.push(piece);
     }
 
     pub(crate) fn keep_reservation(&self, reservation: Reservation) {
         self.lock().reservation = Some(reservation);
+    }
+
+    /// The document as far as it was read, in pieces.
+    pub(crate) fn document(&self) -> Vec<Bytes> {
+        self.lock().document.clone()
     }
 
     pub(crate) fn take_document(&self) -> Vec<Bytes> {

@@ -7,7 +7,10 @@ use bytes::Bytes;
 use coffer_access::Access;
 use coffer_storage_engine::Engine;
 use coffer_types::{RequestId, telemetry};
-use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, TRANSFER_ENCODING};
+use hyper::header::{
+    AUTHORIZATION, CONNECTION, CONTENT_TYPE, EXPECT, HOST, HeaderMap, HeaderValue,
+    TRANSFER_ENCODING,
+};
 use hyper::{Method, Request, Response};
 use s3s::config::{S3Config, StaticConfigProvider};
 use s3s::service::{S3Service, S3ServiceBuilder};
@@ -20,6 +23,7 @@ use crate::auth::{Gate, Secrets};
 use crate::body::Inbound;
 use crate::budget::{Budget, DOCUMENT_MAX, SIGNED_CHUNK_MAX};
 use crate::config::{GatewayConfig, Region};
+use crate::convert;
 use crate::error::{self, Code, Failure};
 use crate::host::Hosts;
 use crate::operation::{OPERATIONS, OperationName};
@@ -111,6 +115,7 @@ impl S3Gateway {
             region: self.shared.region.as_ref(),
         };
         let payload = Payload::of(request.headers());
+        let waits = request.headers().contains_key(EXPECT);
         let mut response = if let Err(failure) = admit(request.method(), request.headers()) {
             about.fail(failure)
         } else {
@@ -130,6 +135,11 @@ impl S3Gateway {
                 }
             }
         };
+        // A client that waits to be told to go on, and is refused instead, may send its body or
+        // its next request, and nobody could tell which ("Expect", RFC 9110).
+        if waits && answer::tells_error(response.status()) && !state.has_asked_for_body() {
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
         about.sign(&mut response);
         response
     }
@@ -151,6 +161,7 @@ impl Shared {
         if parts.headers.get(AUTHORIZATION).is_some_and(HeaderValue::is_empty) {
             parts.headers.remove(AUTHORIZATION);
         }
+        convert::merge_metadata(&mut parts.headers);
         parts.extensions.insert(Arc::clone(state));
         parts.extensions.insert(ToldLength::of(&parts.headers));
         let body = if body.is_end_stream() {

@@ -38,11 +38,35 @@ class Buckets(Case):
             )
             self.assertEqual(self.s3.get_bucket_versioning(Bucket=self.bucket)["Status"], state)
 
-    def test_unknown_operation_is_501(self):
-        self.refused(
-            "NotImplemented", 501, self.s3.get_bucket_lifecycle_configuration, Bucket=self.bucket
+    def test_settings_were_never_made(self):
+        for read, code in (
+            (self.s3.get_bucket_lifecycle_configuration, "NoSuchLifecycleConfiguration"),
+            (self.s3.get_bucket_website, "NoSuchWebsiteConfiguration"),
+            (self.s3.get_bucket_tagging, "NoSuchTagSet"),
+        ):
+            self.refused(code, 404, read, Bucket=self.bucket)
+        acl = self.s3.get_bucket_acl(Bucket=self.bucket)
+        self.assertEqual([grant["Permission"] for grant in acl["Grants"]], ["FULL_CONTROL"])
+        self.assertEqual(acl["Grants"][0]["Grantee"]["Type"], "CanonicalUser")
+        block = self.s3.get_public_access_block(Bucket=self.bucket)
+        block = block["PublicAccessBlockConfiguration"]
+        self.assertEqual(list(block.values()), [True] * 4)
+        self.s3.put_public_access_block(
+            Bucket=self.bucket, PublicAccessBlockConfiguration=block
         )
-        self.refused("NotImplemented", 501, self.s3.get_bucket_website, Bucket=self.bucket)
+        self.s3.put_bucket_acl(Bucket=self.bucket, ACL="private")
+        policy = {key: acl[key] for key in ("Grants", "Owner")}
+        self.s3.put_bucket_acl(Bucket=self.bucket, AccessControlPolicy=policy)
+        self.s3.delete_bucket_cors(Bucket=self.bucket)
+
+    def test_what_nothing_would_obey_is_501(self):
+        self.refused(
+            "NotImplemented", 501, self.s3.put_bucket_policy, Bucket=self.bucket, Policy="{}"
+        )
+        tags = {"TagSet": [{"Key": "k", "Value": "v"}]}
+        self.refused(
+            "NotImplemented", 501, self.s3.put_bucket_tagging, Bucket=self.bucket, Tagging=tags
+        )
 
 
 class Objects(Case):

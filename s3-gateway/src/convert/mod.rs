@@ -15,12 +15,28 @@ use s3s::dto;
 
 use crate::error::{Code, Failure};
 
+/// Where a website would send those who ask for the object. Stored and told, but followed by
+/// nobody here. It belongs to one object: a copy does not take it along, whatever it takes of
+/// other headers ("CopyObject" of the API reference).
+pub(crate) const REDIRECT_LOCATION_NAME: &str = "x-amz-website-redirect-location";
+const REDIRECT_LOCATION: HeaderName = HeaderName::from_static(REDIRECT_LOCATION_NAME);
+
 /// Headers of an upload that are stored and given back.
-const STORED: [HeaderName; 6] =
-    [CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_TYPE, EXPIRES];
+static STORED: [HeaderName; 7] = [
+    CACHE_CONTROL,
+    CONTENT_DISPOSITION,
+    CONTENT_ENCODING,
+    CONTENT_LANGUAGE,
+    CONTENT_TYPE,
+    EXPIRES,
+    REDIRECT_LOCATION,
+];
 
 /// What an object is said to be when its upload did not say.
 const DEFAULT_CONTENT_TYPE: HeaderValue = HeaderValue::from_static("binary/octet-stream");
+
+/// The most bytes of a redirect location.
+const REDIRECT_LOCATION_MAX: usize = 2 << 10;
 
 /// The most bytes of user metadata: names and values together.
 const USER_METADATA_MAX: usize = 2 << 10;
@@ -151,6 +167,9 @@ pub(crate) fn stored_headers(headers: &HeaderMap) -> Result<Vec<StoredHeader>, F
             Failure::new(Code::InvalidArgument, message)
         })?;
         let value = if *name == CONTENT_ENCODING { without_aws_chunked(text) } else { text.into() };
+        if *name == REDIRECT_LOCATION {
+            check_redirect(&value)?;
+        }
         if !value.is_empty() {
             stored.push(StoredHeader { name: name.as_str().to_owned(), value });
         }
@@ -158,10 +177,48 @@ pub(crate) fn stored_headers(headers: &HeaderMap) -> Result<Vec<StoredHeader>, F
     Ok(stored)
 }
 
+/// The redirect location that a request names.
+pub(crate) fn redirect_location(headers: &HeaderMap) -> Result<Option<String>, Failure> {
+    let stored = stored_headers(headers)?.into_iter();
+    Ok(stored
+        .map(|header| (header.name, header.value))
+        .find_map(|(name, value)| (name == REDIRECT_LOCATION_NAME).then_some(value)))
+}
+
+/// "The value must be prefixed by /, http://, or https://. The length of the value is limited to
+/// 2 KB": "How to configure a redirect" and `PutObject`. The code is measured (aws/aws-cli#1130).
+fn check_redirect(location: &str) -> Result<(), Failure> {
+    let starts = ["/", "http://", "https://"].into_iter().any(|start| location.starts_with(start));
+    if starts && location.len() <= REDIRECT_LOCATION_MAX {
+        return Ok(());
+    }
+    let message = if starts {
+        "The website redirect location must not exceed 2048 bytes."
+    } else {
+        "The website redirect location must have a prefix of 'http://' or 'https://' or '/'."
+    };
+    Err(Failure::new(Code::InvalidRedirectLocation, message))
+}
+
 fn without_aws_chunked(encodings: &str) -> String {
     let kept = encodings.split(',').map(str::trim);
     let kept: Vec<_> = kept.filter(|coding| !coding.eq_ignore_ascii_case("aws-chunked")).collect();
     kept.join(",")
+}
+
+/// Makes one line of several lines of user metadata of one name, with commas between the values
+/// (measured: versity/versitygw#1931). A signature covers them in this form, too.
+pub(crate) fn merge_metadata(headers: &mut HeaderMap) {
+    let repeated = |name: &&HeaderName| {
+        name.as_str().starts_with("x-amz-meta-") && headers.get_all(*name).iter().nth(1).is_some()
+    };
+    let names: Vec<HeaderName> = headers.keys().filter(repeated).cloned().collect();
+    for name in names {
+        let values = headers.get_all(&name).iter().map(HeaderValue::as_bytes).collect::<Vec<_>>();
+        if let Ok(merged) = HeaderValue::from_bytes(&values.join(&b',')) {
+            headers.insert(name, merged);
+        }
+    }
 }
 
 /// User metadata as the engine keeps it: in order of names, within the limit.

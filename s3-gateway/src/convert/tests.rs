@@ -56,6 +56,22 @@ fn stored_headers_leave_out_how_the_body_travelled() {
 }
 
 #[test]
+fn redirect_locations_begin_like_one_and_are_short() {
+    let stored = |location: &str| {
+        let mut headers = HeaderMap::new();
+        headers.insert(REDIRECT_LOCATION, HeaderValue::from_str(location).expect("valid"));
+        stored_headers(&headers).map_err(|failure| failure.code)
+    };
+    let long = format!("/{}", "x".repeat(REDIRECT_LOCATION_MAX - 1));
+    for good in ["/", "/other.html", "http://example.org/", "https://x", &long] {
+        assert_eq!(stored(good).expect("valid")[0].value, good);
+    }
+    for bad in ["", "other.html", "HTTP://example.org", "ftp://x", &format!("{long}x")] {
+        assert_eq!(stored(bad), Err(Code::InvalidRedirectLocation), "{bad}");
+    }
+}
+
+#[test]
 fn user_metadata_is_sorted_and_limited() {
     let pairs = |size: usize| {
         let pair = |name: &str, value: String| (name.to_owned(), value);

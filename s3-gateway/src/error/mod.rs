@@ -23,7 +23,7 @@ use s3s::{S3Error, S3ErrorCode};
 
 pub(crate) use self::body::content_sha256_mismatch;
 pub(crate) use self::code::Code;
-pub(crate) use self::upload::{checksum_mode, no_such_upload, source_range, source_too_large};
+pub(crate) use self::upload::{checksum_mode, no_such_upload, source_range};
 use crate::convert;
 use crate::operation::OPERATIONS;
 use crate::request::RequestState;
@@ -105,6 +105,14 @@ impl Failure {
             error.set_headers(*headers);
         }
         error
+    }
+
+    /// With the key that is not there, where that is what failed.
+    pub(crate) fn about_key(self, key: &str) -> Self {
+        match self.code {
+            Code::NoSuchKey | Code::NoSuchVersion => self.element("Key", key),
+            _ => self,
+        }
     }
 
     fn caused_by(mut self, source: impl Error + Send + Sync + 'static) -> Self {

@@ -23,6 +23,11 @@ fn told(error: impl Into<Failure>) -> (&'static str, u16) {
 #[test]
 fn statuses_are_those_of_the_protocol_where_it_knows_the_code() {
     for code in ALL_CODES {
+        // 400 says the table of the API reference, but S3 answers 404 (measured:
+        // crossplane-contrib/provider-aws#380, crossplane-contrib/provider-aws#400).
+        if *code == Code::EncryptionConfigurationNotFound {
+            continue;
+        }
         let known = S3ErrorCode::from_bytes(code.name().as_bytes()).and_then(|c| c.status_code());
         if let Some(status) = known {
             assert_eq!(code.status(), status, "{}", code.name());

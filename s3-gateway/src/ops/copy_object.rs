@@ -36,8 +36,9 @@ pub(crate) async fn copy_object(
         }),
     };
     let source = Source::find(api, input.copy_source)?;
+    let redirect = convert::redirect_location(&request.headers)?;
     // To name the storage class that it has anyway counts as a change.
-    let changes = metadata.is_some() || input.storage_class.is_some();
+    let changes = metadata.is_some() || input.storage_class.is_some() || redirect.is_some();
     if !changes && source.is_current_of(&bucket, &key) {
         return Err(onto_itself());
     }
@@ -45,6 +46,8 @@ pub(crate) async fn copy_object(
         bucket: (&bucket).into(),
         key: key.clone(),
         metadata,
+        // "This value is unique to each object and is not copied."
+        own_headers: vec![(convert::REDIRECT_LOCATION_NAME, redirect)],
         checksum: checksum::algorithm(&request.headers)?,
         condition: convert::write_condition(input.if_match, input.if_none_match),
     };
@@ -64,9 +67,7 @@ pub(crate) async fn copy_object(
 fn write(document: &mut Document, done: &CopyDone) {
     listing::write_time(document, "LastModified", done.modified);
     listing::write_etag(document, &done.etag);
-    // The tag of what has parts says how many.
-    let parts = done.etag.as_str().split_once('-').and_then(|(_, parts)| parts.parse().ok());
-    Shown::of_object(&done.checksums, done.checksum_kind, parts.unwrap_or(0)).write(document);
+    Shown::of_object(&done.checksums, done.checksum_kind, done.parts).write(document);
 }
 
 /// Whether something is taken from the source or from the request.

@@ -2,6 +2,7 @@
 
 use coffer_access::Action;
 use coffer_storage_engine::multipart::CopyPart;
+use coffer_storage_engine::object::ObjectError;
 use coffer_types::ObjectKey;
 use hyper::header::HeaderMap;
 use s3s::dto::{UploadPartCopyInput, UploadPartCopyOutput};
@@ -31,9 +32,10 @@ pub(crate) async fn upload_part_copy(
     let copy = asked.of_object(Action::PutObject, &bucket, &key, copy)?;
     let source = Source::find(api, input.copy_source)?;
     let from = source.authorize(&asked, &request.headers)?;
-    source.check_size(api, &asked, range).await?;
     let done = api.store.copy_part(from, copy).await;
-    let done = done.map_err(Failure::from).map_err(parts::about_upload(&input.upload_id))?;
+    let done = done
+        .map_err(|error| refused(error, range))
+        .map_err(parts::about_upload(&input.upload_id))?;
 
     let mut document = Document::new("CopyPartResult", 512);
     listing::write_time(&mut document, "LastModified", done.modified);
@@ -43,4 +45,15 @@ pub(crate) async fn upload_part_copy(
     let mut headers = HeaderMap::new();
     source.add_version(&mut headers, done.source_version);
     Ok(S3Response::with_headers(UploadPartCopyOutput::default(), headers))
+}
+
+/// A range outside the source has codes of its own.
+fn refused(error: ObjectError, range: Option<CopyRange>) -> Failure {
+    if let (ObjectError::Source(source), Some(range)) = (&error, range)
+        && let ObjectError::RangeNotSatisfiable { size } = **source
+        && let Err(outside) = range.len_within(size)
+    {
+        return outside;
+    }
+    error.into()
 }

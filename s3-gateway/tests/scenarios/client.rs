@@ -46,6 +46,8 @@ pub(super) struct Draft {
     client: Client,
     method: Method,
     path: String,
+    /// The path that travels, if it is another.
+    sent_path: Option<String>,
     query: Vec<(String, String)>,
     headers: Vec<(String, String)>,
     body: Bytes,
@@ -124,6 +126,7 @@ impl Client {
             client: self.clone(),
             method,
             path: encode(path, true),
+            sent_path: None,
             query: Vec::new(),
             headers: vec![("host".to_owned(), "127.0.0.1:9000".to_owned())],
             body: Bytes::new(),
@@ -160,6 +163,18 @@ impl Client {
 impl Draft {
     pub(super) fn query(mut self, name: &str, value: &str) -> Self {
         self.query.push((encode(name, false), encode(value, false)));
+        self
+    }
+
+    /// Without a parameter, which may have been signed.
+    pub(super) fn without_query(mut self, name: &str) -> Self {
+        self.query.retain(|(known, _)| known != name);
+        self
+    }
+
+    /// Signed for its path, but sent with this one.
+    pub(super) fn changed_path(mut self, path: &str) -> Self {
+        self.sent_path = Some(path.to_owned());
         self
     }
 
@@ -312,11 +327,8 @@ impl Draft {
     fn target(&self) -> String {
         let query: Vec<_> =
             self.query.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        if query.is_empty() {
-            self.path.clone()
-        } else {
-            format!("{}?{}", self.path, query.join("&"))
-        }
+        let path = self.sent_path.as_ref().unwrap_or(&self.path);
+        if query.is_empty() { path.clone() } else { format!("{path}?{}", query.join("&")) }
     }
 
     /// The body as it travels.

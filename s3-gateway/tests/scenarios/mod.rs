@@ -1,14 +1,19 @@
 //! Whole requests as clients send them, against any store that the parent module opens.
 
 mod attributes;
+mod chunks;
 mod client;
 mod copies;
 mod listings;
+mod metadata;
 mod multipart;
 mod multipart_checksums;
+mod names;
 mod objects;
 mod part_copies;
 mod refusals;
+mod settings;
+mod signatures;
 mod upload_listings;
 mod uploads;
 mod versions;

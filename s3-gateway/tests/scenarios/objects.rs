@@ -59,6 +59,21 @@ fn md5_hex(bytes: &[u8]) -> String {
 }
 
 #[tokio::test]
+async fn a_redirect_location_is_told_and_not_followed() {
+    let stand = with_bucket().await;
+    let put = |location: &str| {
+        stand.main.put("/photos/r").header("x-amz-website-redirect-location", location).send()
+    };
+    assert_eq!(put("elsewhere").await.error(), (400, "InvalidRedirectLocation"));
+    assert_eq!(put("https://example.org/new").await.status, 200);
+    for method in [Method::GET, Method::HEAD] {
+        let read = stand.main.request(method, "/photos/r").send().await;
+        assert_eq!(read.status, 200);
+        assert_eq!(read.header("x-amz-website-redirect-location"), "https://example.org/new");
+    }
+}
+
+#[tokio::test]
 async fn an_empty_object_is_an_object() {
     let stand = with_bucket().await;
     assert_eq!(stand.main.put("/photos/empty").send().await.status, 200);

@@ -5,12 +5,12 @@ use std::pin::{Pin, pin};
 use coffer_types::{BucketId, ChecksumAlgorithm, GroupId, PartNumber};
 
 use super::{CopyPart, PartDone, PutPart, UploadChecksum, UploadRef};
-use crate::limits::ROWS_MAX;
+use crate::limits::{OBJECT_MAX, ROWS_MAX};
 use crate::metadata::command::{Command, NewPart, Outcome, PartBytes};
 use crate::metadata::query;
 use crate::metadata::rows::TagRow;
 use crate::object::body::Body;
-use crate::object::copy::source::{Source, from_source};
+use crate::object::copy::source::{Source, from_source, in_source};
 use crate::object::copy::{CopySource, TRIES};
 use crate::object::digest::Verified;
 use crate::object::intake::{self, Taken};
@@ -138,6 +138,9 @@ async fn try_copy(
     let open = find_open(store, &copy.upload)?;
     let source = Source::find(store, from)?;
     let (first, len) = source.range(copy.range)?;
+    if len > OBJECT_MAX {
+        return Err(in_source(ObjectError::TooLarge { limit: OBJECT_MAX }));
+    }
     let runs = source.runs(first, len)?;
     let algorithms = open.checksum.map(|checksum| checksum.algorithm).into_iter().collect();
     let (version, source_version) = (source.version(), source.shown_version());

@@ -132,9 +132,11 @@ fn documents_that_do_not_parse_are_refused() {
 #[test]
 fn what_is_not_built_yet_says_so() {
     let battery = Battery::new();
-    for query in ["lifecycle=", "policy=", "cors=", "tagging=", "website="] {
-        let answer = battery.send(&Request::new("GET", "/bucket").query(query), b"");
-        refused(&answer, 501, "NotImplemented");
+    for query in ["lifecycle=", "policy=", "cors=", "website=", "replication=", "encryption="] {
+        let put = Request::new("PUT", "/bucket").query(query).signed_body(b"<Asked/>");
+        refused(&battery.send(&put, b"<Asked/>"), 501, "NotImplemented");
+        let get = battery.send(&Request::new("GET", "/bucket").query(query), b"");
+        assert_eq!(get.status, 404, "{query} was never made: {}", get.text());
     }
     battery.survived();
 }

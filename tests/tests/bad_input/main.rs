@@ -8,6 +8,7 @@ mod auth;
 mod bodies;
 mod chunks;
 mod heads;
+mod protocol;
 
 use std::fs;
 use std::path::Path;

@@ -54,10 +54,25 @@ pub struct CopyTarget {
     pub key: ObjectKey,
     /// What describes the copy; `None` takes what describes the source.
     pub metadata: Option<NewMetadata>,
+    /// Headers that are never taken from the source, with their value if the copy has one.
+    pub own_headers: Vec<(&'static str, Option<String>)>,
     /// A checksum that the copy must have; one that the source does not have is computed.
     pub checksum: Option<ChecksumAlgorithm>,
     /// Conditions on the current version.
     pub condition: WriteCondition,
+}
+
+impl CopyTarget {
+    /// What describes the source, but for what is the copy's own.
+    fn described_by(&self, source: NewMetadata) -> NewMetadata {
+        let NewMetadata { mut headers, user_metadata } = source;
+        for (name, value) in &self.own_headers {
+            headers.retain(|header| header.name != *name);
+            let value = value.clone().map(|value| StoredHeader { name: (*name).to_owned(), value });
+            headers.extend(value);
+        }
+        NewMetadata { headers, user_metadata }
+    }
 }
 
 /// A copy that is durable. Within a group it has the entity tag, the checksums and the parts of its
@@ -76,6 +91,8 @@ pub struct CopyDone {
     pub checksums: Vec<ChecksumValue>,
     /// What they are computed over.
     pub checksum_kind: ChecksumKind,
+    /// How many parts it has; 0 for an object in one piece.
+    pub parts: u16,
 }
 
 /// How often a source that is replaced meanwhile is looked for again.
@@ -112,7 +129,7 @@ async fn try_copy(
         .map_err(|outcome| super::refusal(outcome, &to.bucket))?;
     let (bucket, group) = (target.bucket, target.group);
     drop(target);
-    let metadata = to.metadata.clone().unwrap_or_else(|| source.metadata());
+    let metadata = to.metadata.clone().unwrap_or_else(|| to.described_by(source.metadata()));
     let runs = source.runs(0, source.size())?;
     if group == source.group() && source.rows_of_copy(&runs) <= ROWS_MAX as usize {
         share(store, source, runs, metadata, (bucket, group), to).await
@@ -131,6 +148,7 @@ async fn share(
     to: &CopyTarget,
 ) -> Result<Option<CopyDone>, ObjectError> {
     let (version, source_version, etag) = (source.version(), source.shown_version(), source.etag());
+    let parts = source.parts();
     let (checksums, checksum_kind) = match source.checksums(to.checksum) {
         Some(known) => known,
         None => {
@@ -157,6 +175,7 @@ async fn share(
             modified,
             checksums,
             checksum_kind,
+            parts,
         })),
         Outcome::SourceGone => Ok(None),
         refused => Err(super::refusal(refused, &to.bucket)),
@@ -198,6 +217,7 @@ async fn rewrite(
             modified,
             checksums: verified.checksums,
             checksum_kind: ChecksumKind::FullObject,
+            parts: 0,
         }),
         refused => Err(super::refusal(refused, &to.bucket)),
     }

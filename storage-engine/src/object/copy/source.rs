@@ -77,6 +77,11 @@ impl Source {
         self.found.row.etag.to_etag()
     }
 
+    /// How many parts it has; 0 for an object in one piece.
+    pub(crate) fn parts(&self) -> u16 {
+        self.found.row.parts.as_ref().map_or(0, |parts| parts.layout.count())
+    }
+
     /// What a command names it by.
     pub(crate) fn version(&self) -> SourceVersion {
         let key = self.from.key.clone();
@@ -115,8 +120,7 @@ impl Source {
     /// Rows that change when all of it is copied.
     pub(crate) fn rows_of_copy(&self, runs: &[ExtentRun]) -> usize {
         const OF_THE_VERSION: usize = 16;
-        let parts = self.found.row.parts.as_ref().map_or(0, |parts| parts.layout.count());
-        OF_THE_VERSION + usize::from(parts) + 2 * runs.len()
+        OF_THE_VERSION + usize::from(self.parts()) + 2 * runs.len()
     }
 
     fn full_checksum(&self, algorithm: ChecksumAlgorithm) -> Option<&ChecksumValue> {
