@@ -13,16 +13,19 @@
 
 mod binary;
 mod connection;
+mod dates;
 mod drive;
 mod payload;
 mod python;
 mod server;
 mod sign;
+mod sign_v2;
 
 pub use binary::{Output, coffer, run_for_output};
 pub use connection::{Connection, Response};
+pub use dates::{http_date, iso_date, parse_http_date, parse_iso_date};
 pub use drive::{Segment, SegmentUse, bytes_in, files_in, offline, segments};
-pub use payload::{crc32_header, pattern};
-pub use python::{Script, client_script};
+pub use payload::{base64, crc32_header, pattern};
+pub use python::{Script, Talk, client_script};
 pub use server::{Keys, Launch, Server, free_port, plain_get};
 pub use sign::{ChunkSigner, Request, Signer};

@@ -1,8 +1,9 @@
 //! Scripts in `tests/clients/`, run with the pinned clients of `make tools`.
 
 use std::env;
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
 use crate::{Keys, Server, run_for_output};
@@ -72,9 +73,53 @@ impl Script {
         output.text
     }
 
+    /// Starts it to talk with.
+    pub fn talk(mut self) -> Talk {
+        let pipes = self.command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = pipes.spawn().expect("the interpreter of `make tools`");
+        let says = BufReader::new(child.stdout.take().expect("piped"));
+        let hears = child.stdin.take().expect("piped");
+        Talk { child, says, hears }
+    }
+
     /// Starts it and leaves it running; its output goes to the test's.
     pub fn start(mut self) -> Child {
         self.command.spawn().expect("the interpreter of `make tools`")
+    }
+}
+
+/// A script that runs, says lines and listens.
+pub struct Talk {
+    child: Child,
+    says: BufReader<ChildStdout>,
+    hears: ChildStdin,
+}
+
+impl Talk {
+    /// The next line; `None` once it has ended.
+    pub fn line(&mut self) -> Option<String> {
+        let mut line = String::new();
+        let length = self.says.read_line(&mut line).expect("text");
+        (length > 0).then(|| line.trim_end().to_owned())
+    }
+
+    /// Says a line to it.
+    pub fn say(&mut self, line: &str) {
+        writeln!(self.hears, "{line}").expect("the script listens");
+    }
+
+    /// Waits for its end; it has to succeed.
+    pub fn ends(mut self) {
+        let status = self.child.wait().expect("a child of ours");
+        assert!(status.success(), "the client failed: {status}");
+    }
+}
+
+impl Drop for Talk {
+    fn drop(&mut self) {
+        // Only one that did not end: a test that failed must not leave it behind.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 

@@ -1,5 +1,6 @@
 //! AWS signature version 4, written from its specification so that the server's own
-//! implementation is not judged by itself. Headers and chunks; presigning is left to boto3.
+//! implementation is not judged by itself: in headers, in the query, and of chunks. Version 2 is
+//! in `sign_v2`.
 
 use std::fmt::Write as _;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -15,21 +16,22 @@ const UNSIGNED: &str = "UNSIGNED-PAYLOAD";
 /// Signs for one access key.
 #[derive(Clone)]
 pub struct Signer {
-    keys: Keys,
-    region: String,
-    host: String,
+    pub(crate) keys: Keys,
+    pub(crate) host: String,
+    /// The region of the scope.
+    pub region: String,
     /// Added to the clock, to test skew.
     pub seconds_off: i64,
 }
 
-/// A request to be signed. The path is sent and signed as it stands, so it has to be encoded.
+/// A request to be signed. Path and query are sent as they stand, so they have to be encoded.
 #[derive(Clone)]
 pub struct Request {
     /// The method.
     pub method: String,
     /// The encoded path.
     pub path: String,
-    /// The encoded query without `?`, its parameters in order.
+    /// The encoded query without `?`.
     pub query: String,
     /// Further headers, names in lower case.
     pub headers: Vec<(String, String)>,
@@ -89,8 +91,8 @@ impl Signer {
     pub fn new(keys: &Keys, host: &str) -> Self {
         Self {
             keys: keys.clone(),
-            region: "us-east-1".to_owned(),
             host: host.to_owned(),
+            region: "us-east-1".to_owned(),
             seconds_off: 0,
         }
     }
@@ -107,36 +109,78 @@ impl Signer {
         headers.push(("host".to_owned(), self.host.clone()));
         headers.push(("x-amz-date".to_owned(), time.clone()));
         headers.push(("x-amz-content-sha256".to_owned(), request.payload_hash.clone()));
-        headers.sort();
-        let names: Vec<&str> = headers.iter().map(|(name, _)| name.as_str()).collect();
-        let signed_names = names.join(";");
-        let mut canonical = format!("{}\n{}\n{}\n", request.method, request.path, request.query);
-        for (name, value) in &headers {
-            writeln!(canonical, "{name}:{value}").expect("writing to a String");
-        }
-        write!(canonical, "\n{signed_names}\n{}", request.payload_hash)
-            .expect("writing to a String");
-        let scope = format!("{date}/{}/s3/aws4_request", self.region);
-        let digest = hex(&Sha256::digest(canonical.as_bytes()));
-        let key = self.signing_key(&date);
-        let signature =
-            hex(&mac(&key, format!("AWS4-HMAC-SHA256\n{time}\n{scope}\n{digest}").as_bytes()));
-        let mut head = format!("{} {}", request.method, request.path);
-        if !request.query.is_empty() {
-            write!(head, "?{}", request.query).expect("writing to a String");
-        }
-        head.push_str(" HTTP/1.1\r\n");
-        for (name, value) in &headers {
-            write!(head, "{name}: {value}\r\n").expect("writing to a String");
+        headers.sort_by_key(|(name, _)| name.to_ascii_lowercase());
+        let (signed_names, lines) = canonical_headers(&headers);
+        let query = canonical_query(&request.query);
+        let canonical = format!(
+            "{}\n{}\n{query}\n{lines}\n{signed_names}\n{}",
+            request.method,
+            encoded_anew(&request.path, "/"),
+            request.payload_hash
+        );
+        let scope = self.scope(&date);
+        let (key, signature) = self.sign(&canonical, &date, &time);
+        headers.push((
+            "authorization".to_owned(),
+            format!(
+                "AWS4-HMAC-SHA256 Credential={}/{scope}, SignedHeaders={signed_names}, \
+                 Signature={signature}",
+                self.keys.access
+            ),
+        ));
+        let head = plain_head(request, &request.query, &headers);
+        (head, ChunkSigner { key, time, scope, previous: signature })
+    }
+
+    /// The head of a request that nobody signs.
+    pub fn unsigned_head(&self, request: &Request) -> Vec<u8> {
+        let mut headers = request.headers.clone();
+        headers.push(("host".to_owned(), self.host.clone()));
+        plain_head(request, &request.query, &headers)
+    }
+
+    /// The head of a request that is signed in its query, as [`Self::head`] has it: valid for so
+    /// many seconds. All its headers are signed.
+    pub fn presigned_head(&self, request: &Request, expires: &str) -> Vec<u8> {
+        let (date, time) = self.now();
+        let mut headers = request.headers.clone();
+        headers.push(("host".to_owned(), self.host.clone()));
+        headers.sort_by_key(|(name, _)| name.to_ascii_lowercase());
+        let (signed_names, lines) = canonical_headers(&headers);
+        let credential = format!("{}/{}", self.keys.access, self.scope(&date)).replace('/', "%2F");
+        let mut query = request.query.clone();
+        if !query.is_empty() {
+            query.push('&');
         }
         write!(
-            head,
-            "authorization: AWS4-HMAC-SHA256 Credential={}/{scope}, SignedHeaders={signed_names}, \
-             Signature={signature}\r\n\r\n",
-            self.keys.access
+            query,
+            "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential={credential}&X-Amz-Date={time}\
+             &X-Amz-Expires={expires}&X-Amz-SignedHeaders={}",
+            signed_names.replace(';', "%3B")
         )
         .expect("writing to a String");
-        (head.into_bytes(), ChunkSigner { key, time, scope, previous: signature })
+        let canonical = format!(
+            "{}\n{}\n{}\n{lines}\n{signed_names}\n{UNSIGNED}",
+            request.method,
+            encoded_anew(&request.path, "/"),
+            canonical_query(&query)
+        );
+        let (_, signature) = self.sign(&canonical, &date, &time);
+        write!(query, "&X-Amz-Signature={signature}").expect("writing to a String");
+        plain_head(request, &query, &headers)
+    }
+
+    fn scope(&self, date: &str) -> String {
+        format!("{date}/{}/s3/aws4_request", self.region)
+    }
+
+    /// The key of the scope, and the signature of a canonical request.
+    fn sign(&self, canonical: &str, date: &str, time: &str) -> (Vec<u8>, String) {
+        let digest = hex(&Sha256::digest(canonical.as_bytes()));
+        let key = self.signing_key(date);
+        let text = format!("AWS4-HMAC-SHA256\n{time}\n{}\n{digest}", self.scope(date));
+        let signature = hex(&mac(&key, text.as_bytes()));
+        (key, signature)
     }
 
     fn signing_key(&self, date: &str) -> Vec<u8> {
@@ -146,10 +190,15 @@ impl Signer {
         mac(&key, b"aws4_request")
     }
 
+    /// Seconds since 1970 by this signer's clock.
+    pub(crate) fn epoch(&self) -> u64 {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs();
+        now.checked_add_signed(self.seconds_off).expect("a date in our era")
+    }
+
     /// `YYYYMMDD` and `YYYYMMDDThhmmssZ`.
     fn now(&self) -> (String, String) {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs();
-        let now = now.checked_add_signed(self.seconds_off).expect("a date in our era");
+        let now = self.epoch();
         let (year, month, day) = civil_date(now / 86_400);
         let (hour, minute, second) = (now / 3_600 % 24, now / 60 % 60, now % 60);
         let date = format!("{year:04}{month:02}{day:02}");
@@ -169,6 +218,28 @@ pub struct ChunkSigner {
 impl ChunkSigner {
     /// One chunk with its framing. The last one is empty.
     pub fn chunk(&mut self, data: &[u8]) -> Vec<u8> {
+        let mut chunk = self.chunk_head(data);
+        chunk.extend_from_slice(data);
+        chunk.extend_from_slice(b"\r\n");
+        chunk
+    }
+
+    /// The last chunk with trailers behind it, each `name:value`, and their signature.
+    pub fn trailers(&mut self, trailers: &[String]) -> Vec<u8> {
+        let mut chunk = self.chunk_head(b"");
+        let lines = trailers.iter().fold(String::new(), |lines, line| lines + line + "\n");
+        let digest = hex(&Sha256::digest(lines.as_bytes()));
+        let text = format!(
+            "AWS4-HMAC-SHA256-TRAILER\n{}\n{}\n{}\n{digest}",
+            self.time, self.scope, self.previous
+        );
+        let signature = hex(&mac(&self.key, text.as_bytes()));
+        chunk.extend_from_slice(lines.replace('\n', "\r\n").as_bytes());
+        chunk.extend_from_slice(format!("x-amz-trailer-signature:{signature}\r\n\r\n").as_bytes());
+        chunk
+    }
+
+    fn chunk_head(&mut self, data: &[u8]) -> Vec<u8> {
         let empty = hex(&Sha256::digest(b""));
         let digest = hex(&Sha256::digest(data));
         let text = format!(
@@ -176,12 +247,81 @@ impl ChunkSigner {
             self.time, self.scope, self.previous
         );
         self.previous = hex(&mac(&self.key, text.as_bytes()));
-        let mut chunk =
-            format!("{:x};chunk-signature={}\r\n", data.len(), self.previous).into_bytes();
-        chunk.extend_from_slice(data);
-        chunk.extend_from_slice(b"\r\n");
-        chunk
+        format!("{:x};chunk-signature={}\r\n", data.len(), self.previous).into_bytes()
     }
+}
+
+/// The signed names, and a line for each: values of one name joined.
+fn canonical_headers(sorted: &[(String, String)]) -> (String, String) {
+    let mut merged: Vec<(String, String)> = Vec::new();
+    for (name, value) in sorted {
+        let name = name.to_ascii_lowercase();
+        match merged.last_mut() {
+            Some((last, values)) if *last == name => {
+                values.push(',');
+                values.push_str(value);
+            }
+            _ => merged.push((name, value.clone())),
+        }
+    }
+    let names: Vec<&str> = merged.iter().map(|(name, _)| name.as_str()).collect();
+    let lines = merged.iter().fold(String::new(), |mut lines, (name, value)| {
+        writeln!(lines, "{name}:{value}").expect("writing to a String");
+        lines
+    });
+    (names.join(";"), lines)
+}
+
+/// The parameters in order of their names, each with its `=`, encoded as the specification says.
+fn canonical_query(query: &str) -> String {
+    let parameters = query.split('&').filter(|parameter| !parameter.is_empty());
+    let mut pairs: Vec<(String, String)> = parameters
+        .map(|parameter| parameter.split_once('=').unwrap_or((parameter, "")))
+        .map(|(name, value)| (encoded_anew(name, ""), encoded_anew(value, "")))
+        .collect();
+    pairs.sort_unstable();
+    let pairs: Vec<String> = pairs.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    pairs.join("&")
+}
+
+/// Decoded, and encoded but for letters, digits, four marks and what is `kept`. What does not
+/// decode has no canonical form and stays.
+fn encoded_anew(text: &str, kept: &str) -> String {
+    let mut rest = text.as_bytes();
+    let mut encoded = String::new();
+    while let Some((first, behind)) = rest.split_first() {
+        let digits = behind.get(..2).and_then(|digits| std::str::from_utf8(digits).ok());
+        let byte = match digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
+            Some(byte) if *first == b'%' => {
+                rest = &behind[2..];
+                byte
+            }
+            _ => {
+                rest = behind;
+                *first
+            }
+        };
+        let letter = char::from(byte);
+        let broken = *first == b'%' && byte == b'%' && rest.len() == behind.len();
+        let plain = byte.is_ascii_alphanumeric() || "-._~".contains(letter);
+        if plain || broken || kept.contains(letter) {
+            encoded.push(letter);
+        } else {
+            write!(encoded, "%{byte:02X}").expect("writing to a String");
+        }
+    }
+    encoded
+}
+
+/// Request line and headers, up to and including the empty line.
+pub(crate) fn plain_head(request: &Request, query: &str, headers: &[(String, String)]) -> Vec<u8> {
+    let mark = if query.is_empty() { "" } else { "?" };
+    let mut head = format!("{} {}{mark}{query} HTTP/1.1\r\n", request.method, request.path);
+    for (name, value) in headers {
+        write!(head, "{name}: {value}\r\n").expect("writing to a String");
+    }
+    head.push_str("\r\n");
+    head.into_bytes()
 }
 
 fn mac(key: &[u8], data: &[u8]) -> Vec<u8> {
@@ -198,7 +338,7 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 /// Year, month and day of a day counted from 1970-01-01, in the proleptic Gregorian calendar.
-fn civil_date(days: u64) -> (u64, u64, u64) {
+pub(crate) fn civil_date(days: u64) -> (u64, u64, u64) {
     let shifted = days + 719_468;
     let era = shifted / 146_097;
     let day_of_era = shifted % 146_097;
