@@ -5,8 +5,8 @@
 SHELL := /usr/bin/env bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run release toolchain test test-rust test-clients test-small-drive test-all soak fuzz bench \
-        check fmt clippy tidy deny tools clean-tools
+.PHONY: help run release toolchain test test-rust test-clients test-more-clients test-small-drive \
+        test-all soak fuzz bench check fmt clippy tidy deny tools clean-tools
 
 export PATH := $(HOME)/.cargo/bin:$(PATH):/usr/local/go/bin
 
@@ -33,7 +33,7 @@ help:
 	@echo 'make release   the optimised binary: $(TARGET)/release/coffer'
 	@echo 'make check     formatting, clippy, repository rules, licences'
 	@echo 'make test      all tests, a share of the simulator, real clients (up to 30 minutes)'
-	@echo 'make test-all  check, test, a small drive, soak'
+	@echo 'make test-all  check, test, more clients, a small drive, soak'
 	@echo 'make soak      $(SOAK_CUTS) simulated power cuts, then every fuzz target for $(FUZZ_SECONDS) s'
 	@echo 'make bench     goal, value, pass or miss for each line; fails on a miss'
 
@@ -104,13 +104,18 @@ test-clients: toolchain tools
 	cargo build --locked --workspace --bins
 	cargo test --locked --package coffer-tests --no-fail-fast
 
+# Clients that take longer to install than they are worth in every run.
+test-more-clients: toolchain tools $(TOOLS)/more/.installed $(TOOLS)/go/litestream
+	cargo build --locked --package coffer --bins
+	cargo test --locked --package coffer-tests --test more_clients --no-fail-fast
+
 # What a drive that is too small shows, on a file system of 2 GiB in memory.
 test-small-drive: toolchain
 	cargo build --locked --package coffer --package coffer-tests --bins
 	COFFER_BIN=$(TARGET)/debug/coffer tests/small_drive.sh $(TARGET)/debug/small_drive
 
 # `make bench` stands apart: its figures are for people, and depend on the machine.
-test-all: check test test-small-drive soak
+test-all: check test test-more-clients test-small-drive soak
 
 # The clients of the black-box tests, each pinned and built anew when its pins change.
 tools: $(VENV)/.installed $(TOOLS)/rust/.installed $(TOOLS)/js/.installed \
@@ -122,6 +127,12 @@ $(VENV)/.installed: tests/requirements.txt
 	rm -rf $(VENV)
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
+	touch $@
+
+$(TOOLS)/more/.installed: tests/clients/more/requirements.txt
+	rm -rf $(TOOLS)/more
+	$(PYTHON) -m venv $(TOOLS)/more
+	$(TOOLS)/more/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
 	touch $@
 
 $(TOOLS)/rust/.installed: $(wildcard tests/clients/rust/Cargo.* tests/clients/rust/src/*) | toolchain

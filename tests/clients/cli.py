@@ -10,12 +10,14 @@ from common import ENDPOINT, Command, pattern, request
 AWS = os.environ["AWS"]
 
 
-class Cli(Command):
+class Aws(Command):
     def aws(self, *arguments, code=0, config="/dev/null"):
         """Runs aws-cli and gives what it printed."""
         self.environment["AWS_CONFIG_FILE"] = config
         return self.run_for([AWS, "--endpoint-url", ENDPOINT, *arguments], code)
 
+
+class Cli(Aws):
     def test_walk_of_the_readme(self):
         self.aws("s3", "mb", "s3://walk")
         self.assertIn("walk", self.aws("s3", "ls"))
@@ -43,27 +45,6 @@ class Cli(Command):
         target = self.path("back")
         self.aws("s3api", "get-object", "--bucket", "fifty", "--key", "big", target)
         self.same_file(source, target)
-
-    def test_five_thousand_small_files_there_and_back(self):
-        self.aws("s3", "mb", "s3://sync")
-        for number in range(5000):
-            self.file(f"tree/{number % 7}/of {number % 50}/file {number}", number % 4099, number)
-        tree, back = self.path("tree"), self.path("back")
-        self.aws("s3", "sync", tree, "s3://sync/copy")
-        self.assertEqual(self.aws("s3", "sync", tree, "s3://sync/copy"), "")
-        self.aws("s3", "sync", "s3://sync/copy", back)
-        self.same_tree(tree, back)
-        # Only what changed goes, and what is gone here goes there.
-        os.remove(self.path("tree/0/of 0/file 0"))
-        self.file("tree/1/of 1/file 1", 77)
-        said = self.aws("s3", "sync", "--delete", "--no-progress", tree, "s3://sync/copy")
-        self.assertEqual(
-            sorted(line.split(":")[0] for line in said.splitlines()), ["delete", "upload"]
-        )
-        self.aws("s3", "sync", "--delete", "s3://sync/copy", back)
-        self.same_tree(tree, back)
-        self.aws("s3", "rm", "s3://sync/copy", "--recursive")
-        self.assertEqual(self.aws("s3", "ls", "s3://sync", "--recursive"), "")
 
     def test_two_hundred_mebibytes_in_parts(self):
         self.aws("s3", "mb", "s3://parts")
@@ -121,6 +102,30 @@ class Cli(Command):
 
     def test_a_mistake_is_told_in_words(self):
         self.assertIn("NoSuchBucket", self.aws("s3", "ls", "s3://not-there-at-all", code=255))
+
+
+class Sync(Aws):
+    def test_five_thousand_small_files_there_and_back(self):
+        self.aws("s3", "mb", "s3://sync")
+        for number in range(5000):
+            self.file(f"tree/{number % 7}/of {number % 50}/file {number}", number % 4099, number)
+        tree, back = self.path("tree"), self.path("back")
+        self.aws("s3", "sync", tree, "s3://sync/copy")
+        self.assertEqual(self.aws("s3", "sync", tree, "s3://sync/copy"), "")
+        self.aws("s3", "sync", "s3://sync/copy", back)
+        self.same_tree(tree, back)
+        # Only what changed goes, and what is gone here goes there.
+        os.remove(self.path("tree/0/of 0/file 0"))
+        self.file("tree/1/of 1/file 1", 77)
+        said = self.aws("s3", "sync", "--delete", "--no-progress", tree, "s3://sync/copy")
+        self.assertEqual(
+            sorted(line.split(":")[0] for line in said.splitlines()), ["delete", "upload"]
+        )
+        self.aws("s3", "sync", "--delete", "s3://sync/copy", back)
+        self.same_tree(tree, back)
+        self.aws("s3", "rm", "s3://sync/copy/0/", "--recursive")
+        self.assertNotIn(" copy/0/", self.aws("s3", "ls", "s3://sync", "--recursive"))
+        self.assertEqual(self.aws("s3", "ls", "s3://sync/copy/").count("PRE"), 6)
 
 
 if __name__ == "__main__":

@@ -80,7 +80,16 @@ def bucket_name(test):
     return name[:60].strip("-")
 
 
-class Command(unittest.TestCase):
+class InParts:
+    """A check that both kinds of tests need."""
+
+    def is_multipart(self, bucket, key):
+        """The object was stored in parts, as its tag tells: the test would else test less."""
+        tag = client().head_object(Bucket=bucket, Key=key)["ETag"]
+        self.assertTrue(re.fullmatch(r'"[0-9a-f]{32}-[0-9]+"', tag), tag)
+
+
+class Command(InParts, unittest.TestCase):
     """A test of a command line, with a home folder that is new and nobody else's."""
 
     maxDiff = None
@@ -128,13 +137,8 @@ class Command(unittest.TestCase):
         self.assertTrue(expected, f"{one} is empty, which would compare with anything")
         self.assertEqual(expected, tree(other))
 
-    def is_multipart(self, bucket, key):
-        """The object was stored in parts, as its tag tells: the test would else test less."""
-        tag = client().head_object(Bucket=bucket, Key=key)["ETag"]
-        self.assertTrue(re.fullmatch(r'"[0-9a-f]{32}-[0-9]+"', tag), tag)
 
-
-class Case(unittest.TestCase):
+class Case(InParts, unittest.TestCase):
     """A test with a client, a bucket of its own, and a check of refusals."""
 
     maxDiff = None

@@ -23,6 +23,8 @@ pub use binary::{Output, coffer, run_for_output};
 pub use connection::{Connection, Response};
 pub use drive::{Segment, SegmentUse, bytes_in, files_in, offline, segments};
 pub use payload::{crc32_header, pattern};
-pub use python::{Script, client_if_any, client_program, client_script, installed};
+pub use python::{
+    Script, client_if_any, client_program, client_script, installed, with_client, with_server,
+};
 pub use server::{Keys, Launch, Server, free_port, plain_get};
 pub use sign::{ChunkSigner, Request, Signer};

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use crate::{Keys, Server, run_for_output};
+use crate::{Keys, Launch, Server, run_for_output};
 
 /// A script with its arguments, ready to run against a server.
 pub struct Script {
@@ -34,10 +34,12 @@ pub fn client_program(program: &Path, server: &Server) -> Script {
         .env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
         .env("AWS_EC2_METADATA_DISABLED", "true")
         .env("AWS_DEFAULT_REGION", "us-east-1")
+        .env("AWS_REGION", "us-east-1")
         .env("NO_PROXY", "127.0.0.1")
         .env("PYTHONDONTWRITEBYTECODE", "1")
         .stdin(Stdio::null());
-    for name in ["AWS_PROFILE", "AWS_SESSION_TOKEN", "HTTP_PROXY", "http_proxy", "ALL_PROXY"] {
+    let theirs = ["AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_CA_BUNDLE"];
+    for name in theirs.into_iter().chain(["HTTP_PROXY", "http_proxy", "ALL_PROXY"]) {
         command.env_remove(name);
     }
     Script { command }.keys("", &server.keys)
@@ -87,6 +89,22 @@ impl Script {
     pub fn start(mut self) -> Child {
         self.command.spawn().expect("the interpreter of `make tools`")
     }
+}
+
+/// Runs `client` against a server of its own.
+pub fn with_server(client: impl FnOnce(&Server)) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut server = Launch::on(&folder.path().join("drive")).start();
+    client(&server);
+    server.stop();
+}
+
+/// Runs a script that drives a client which a machine may lack, against a server of its own.
+pub fn with_client(name: &str, made: &str, script: &str, tests: usize, limit: Duration) {
+    let Some(client) = client_if_any(name, made) else { return };
+    with_server(|server| {
+        client_script(script, server).env("CLIENT", &client).passes(tests, limit);
+    });
 }
 
 /// How many tests a closing line counts: `Ran 3 tests in 1 s`, or `# tests 3`.

@@ -5,14 +5,17 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
-use coffer_tests::{Keys, Launch, Server, client_if_any, client_program, client_script, installed};
+use coffer_tests::{
+    Keys, Launch, client_if_any, client_program, client_script, installed, with_client, with_server,
+};
 
 const LIMIT: Duration = Duration::from_mins(5);
 
 /// How many tests each script has; fewer run means that the script lost some.
 const SDK_TESTS: usize = 42;
 const TRANSFER_TESTS: usize = 13;
-const CLI_TESTS: usize = 8;
+const CLI_TESTS: usize = 7;
+const SYNC_TESTS: usize = 1;
 const S3CMD_TESTS: usize = 5;
 const RCLONE_TESTS: usize = 5;
 const RESTIC_TESTS: usize = 2;
@@ -20,14 +23,6 @@ const MC_TESTS: usize = 3;
 const JS_TESTS: usize = 13;
 const RUST_TESTS: usize = 7;
 const TENANT_TESTS: usize = 5;
-
-/// Runs `client` against a server of its own.
-fn with_server(client: impl FnOnce(&Server)) {
-    let folder = tempfile::tempdir().expect("a folder");
-    let mut server = Launch::on(&folder.path().join("drive")).start();
-    client(&server);
-    server.stop();
-}
 
 #[test]
 fn boto3() {
@@ -41,7 +36,15 @@ fn boto3_transfers() {
 
 #[test]
 fn aws_cli() {
-    with_server(|server| client_script("cli.py", server).passes(CLI_TESTS, LIMIT));
+    with_server(|server| client_script("cli.py", server).arg("Cli").passes(CLI_TESTS, LIMIT));
+}
+
+// Apart, so that it runs beside the others: no client is slower.
+#[test]
+fn aws_cli_syncs() {
+    with_server(|server| {
+        client_script("cli.py", server).arg("Sync").passes(SYNC_TESTS, LIMIT);
+    });
 }
 
 #[test]
@@ -51,26 +54,18 @@ fn s3cmd() {
 
 #[test]
 fn rclone() {
-    with_client("rclone", "go/rclone", "rclone.py", RCLONE_TESTS);
+    with_client("rclone", "go/rclone", "rclone.py", RCLONE_TESTS, LIMIT);
 }
 
 #[test]
 fn restic() {
-    with_client("restic", "go/restic", "restic.py", RESTIC_TESTS);
+    with_client("restic", "go/restic", "restic.py", RESTIC_TESTS, LIMIT);
 }
 
 #[test]
 fn mc() {
     // Midnight Commander has the same name, so what is on the path is not asked.
-    with_client("mc-of-minio", "go/mc", "mc.py", MC_TESTS);
-}
-
-/// Runs a script that drives a client which a machine may lack.
-fn with_client(name: &str, made: &str, script: &str, tests: usize) {
-    let Some(client) = client_if_any(name, made) else { return };
-    with_server(|server| {
-        client_script(script, server).env("CLIENT", &client).passes(tests, LIMIT);
-    });
+    with_client("mc-of-minio", "go/mc", "mc.py", MC_TESTS, LIMIT);
 }
 
 #[test]

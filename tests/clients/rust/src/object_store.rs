@@ -84,7 +84,7 @@ async fn listing() {
     assert_eq!(paths(&store, Some(&Path::from("b"))).await, ["b/deep/three"]);
     let top = store.list_with_delimiter(None).await.expect("a listing");
     let folders: Vec<_> = top.common_prefixes.iter().map(ToString::to_string).collect();
-    assert_eq!(folders, ["a", "b+", "b"]);
+    assert_eq!(folders, ["a", "b", "b+"]);
     let files: Vec<_> = top.objects.iter().map(|row| row.location.to_string()).collect();
     assert_eq!(files, ["top"]);
     let after = Path::from("b+/four x");
