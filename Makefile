@@ -1,14 +1,14 @@
 # Coffer's commands. Everything here works from a fresh clone with git, make, a C compiler, rustup
-# and Python 3; nothing needs root, nothing is installed outside this folder but the toolchain.
+# and Python 3 (clients in Go and JavaScript are tested where Go and npm are); nothing needs root, nothing is installed outside this folder but the toolchain.
 # CARGO_TARGET_DIR is honoured.
 
 SHELL := /usr/bin/env bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run release toolchain test test-rust test-clients test-small-drive test-all soak fuzz bench \
-        check fmt clippy tidy deny tools clean-tools
+.PHONY: help run release toolchain test test-rust test-clients test-more-clients test-small-drive \
+        test-all soak fuzz bench check fmt clippy tidy deny tools clean-tools
 
-export PATH := $(HOME)/.cargo/bin:$(PATH)
+export PATH := $(HOME)/.cargo/bin:$(PATH):/usr/local/go/bin
 
 TOOLCHAIN := $(shell sed -n 's/^channel = "\(.*\)"$$/\1/p' rust-toolchain.toml)
 TARGET    := $(abspath $(or $(CARGO_TARGET_DIR),target))
@@ -33,7 +33,7 @@ help:
 	@echo 'make release   the optimised binary: $(TARGET)/release/coffer'
 	@echo 'make check     formatting, clippy, repository rules, licences'
 	@echo 'make test      all tests, a share of the simulator, real clients (up to 30 minutes)'
-	@echo 'make test-all  check, test, a small drive, soak'
+	@echo 'make test-all  check, test, more clients, a small drive, soak'
 	@echo 'make soak      $(SOAK_CUTS) simulated power cuts, then every fuzz target for $(FUZZ_SECONDS) s'
 	@echo 'make bench     goal, value, pass or miss for each line; fails on a miss'
 
@@ -66,6 +66,7 @@ check: fmt clippy tidy deny
 
 fmt: toolchain
 	cargo fmt --all --check
+	cargo fmt --manifest-path tests/clients/rust/Cargo.toml --check
 
 clippy: toolchain
 	cargo clippy --locked --workspace --all-targets -- -D warnings
@@ -103,15 +104,22 @@ test-clients: toolchain tools
 	cargo build --locked --workspace --bins
 	cargo test --locked --package coffer-tests --no-fail-fast
 
+# Clients that take longer to install than they are worth in every run.
+test-more-clients: toolchain tools $(TOOLS)/more/.installed $(TOOLS)/go/litestream
+	cargo build --locked --package coffer --bins
+	cargo test --locked --package coffer-tests --test more_clients --no-fail-fast
+
 # What a drive that is too small shows, on a file system of 2 GiB in memory.
 test-small-drive: toolchain
 	cargo build --locked --package coffer --package coffer-tests --bins
 	COFFER_BIN=$(TARGET)/debug/coffer tests/small_drive.sh $(TARGET)/debug/small_drive
 
 # `make bench` stands apart: its figures are for people, and depend on the machine.
-test-all: check test test-small-drive soak
+test-all: check test test-more-clients test-small-drive soak
 
-tools: $(VENV)/.installed
+# The clients of the black-box tests, each pinned and built anew when its pins change.
+tools: $(VENV)/.installed $(TOOLS)/rust/.installed $(TOOLS)/js/.installed \
+       $(TOOLS)/go/rclone $(TOOLS)/go/mc
 
 # Rebuilt whole when the pinned requirements change, so no leftover can make a test pass.
 $(VENV)/.installed: tests/requirements.txt
@@ -120,6 +128,36 @@ $(VENV)/.installed: tests/requirements.txt
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
 	touch $@
+
+$(TOOLS)/more/.installed: tests/clients/more/requirements.txt
+	rm -rf $(TOOLS)/more
+	$(PYTHON) -m venv $(TOOLS)/more
+	$(TOOLS)/more/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
+	touch $@
+
+$(TOOLS)/rust/.installed: $(wildcard tests/clients/rust/Cargo.* tests/clients/rust/src/*) | toolchain
+	CARGO_INCREMENTAL=0 cargo build --locked --manifest-path tests/clients/rust/Cargo.toml \
+	  --target-dir $(TOOLS)/rust
+	touch $@
+
+# A machine may lack what builds a client; its test is then skipped, and says so. CI has it all.
+without = if ! command -v $(1) >/dev/null; then \
+	  echo '$(1) is missing; clients that need it are not tested' >&2; \
+	  [[ "$${CI:-}" != true ]]; exit; \
+	fi
+
+$(TOOLS)/js/.installed: tests/clients/js/package.json tests/clients/js/package-lock.json
+	@$(call without,npm); \
+	rm -rf $(TOOLS)/js; mkdir -p $(TOOLS)/js; cp $^ $(TOOLS)/js; \
+	npm --prefix $(TOOLS)/js ci --no-audit --no-fund --ignore-scripts --loglevel=error; \
+	touch $@
+
+$(TOOLS)/go/rclone: tests/clients/go/rclone/main.go
+$(TOOLS)/go/%: tests/clients/go/%/go.mod tests/clients/go/%/go.sum
+	@$(call without,go); \
+	echo 'building $* (a minute or two)'; \
+	cd tests/clients/go/$* && CGO_ENABLED=0 GOFLAGS='-buildvcs=false -mod=readonly' \
+	  go build -ldflags='-s -w' -o $@ tool
 
 # Power cuts, one in twenty inside each place at least, then each planted bug, then the parsers. Invariants are asserted: this is
 # not about speed.

@@ -1,9 +1,10 @@
 //! Where the binary is, and commands of it that end by themselves.
 
 use std::env;
+use std::io::Read;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 /// What a finished command printed.
@@ -35,18 +36,35 @@ pub fn run_for_output(command: &mut Command, limit: Duration) -> Output {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
+    // Read while it runs: a program that fills a pipe nobody empties would never end.
+    let readers =
+        [follow(child.stdout.take().expect("piped")), follow(child.stderr.take().expect("piped"))];
     let started = Instant::now();
-    while child.try_wait().expect("a child of ours").is_none() {
+    let status = loop {
+        if let Some(status) = child.try_wait().expect("a child of ours") {
+            break Some(status);
+        }
         if started.elapsed() > limit {
             child.kill().expect("a child of ours");
-            let output = child.wait_with_output().expect("a child of ours");
-            panic!("{command:?} did not end within {limit:?}: {output:?}");
+            child.wait().expect("a child of ours");
+            break None;
         }
         thread::sleep(Duration::from_millis(10));
-    }
-    let output = child.wait_with_output().expect("a child of ours");
-    let text = [output.stdout, output.stderr].concat();
-    Output { code: output.status.code(), text: String::from_utf8_lossy(&text).into_owned() }
+    };
+    let text = readers.map(|reader| reader.join().expect("a reader of output")).concat();
+    let text = String::from_utf8_lossy(&text).into_owned();
+    let Some(status) = status else {
+        panic!("{command:?} did not end within {limit:?}:\n{text}");
+    };
+    Output { code: status.code(), text }
+}
+
+fn follow(mut stream: impl Read + Send + 'static) -> JoinHandle<Vec<u8>> {
+    thread::spawn(move || {
+        let mut bytes = Vec::new();
+        stream.read_to_end(&mut bytes).expect("a pipe of ours");
+        bytes
+    })
 }
 
 fn path() -> PathBuf {

@@ -26,6 +26,8 @@ pub use connection::{Connection, Response};
 pub use dates::{http_date, iso_date, parse_http_date, parse_iso_date};
 pub use drive::{Segment, SegmentUse, bytes_in, files_in, offline, segments};
 pub use payload::{base64, crc32_header, pattern};
-pub use python::{Script, Talk, client_script};
+pub use python::{
+    Script, Talk, client_if_any, client_program, client_script, installed, with_client, with_server,
+};
 pub use server::{Keys, Launch, Server, free_port, plain_get};
 pub use sign::{ChunkSigner, Request, Signer};

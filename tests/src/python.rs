@@ -1,12 +1,13 @@
-//! Scripts in `tests/clients/`, run with the pinned clients of `make tools`.
+//! Scripts and programs in `tests/clients/`, run with the pinned clients of `make tools`.
 
 use std::env;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{self, BufRead, BufReader, Write};
+use std::iter;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
-use crate::{Keys, Server, run_for_output};
+use crate::{Keys, Launch, Server, run_for_output};
 
 /// A script with its arguments, ready to run against a server.
 pub struct Script {
@@ -15,24 +16,30 @@ pub struct Script {
 
 /// A script of `tests/clients/` with what it needs to reach `server` in its environment.
 pub fn client_script(name: &str, server: &Server) -> Script {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let root = folder.parent().expect("the crate lies in the repository");
-    let venv = venv(root);
-    let mut command = Command::new(venv.join("bin/python"));
+    let venv = installed("venv");
+    let script = client_program(&venv.join("bin/python"), server).arg(name);
+    script.env("AWS", &venv.join("bin/aws"))
+}
+
+/// Any program, run in `tests/clients/` with the same environment as a script.
+pub fn client_program(program: &Path, server: &Server) -> Script {
+    let mut command = Command::new(program);
     command
-        .arg(folder.join("clients").join(name))
-        .current_dir(folder.join("clients"))
+        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("clients"))
         .env("ENDPOINT", server.endpoint())
-        .env("AWS", venv.join("bin/aws"))
+        // As the newer SDKs read it.
+        .env("AWS_ENDPOINT_URL", server.endpoint())
         // Nothing of the machine's own configuration may decide a test.
         .env("AWS_CONFIG_FILE", "/dev/null")
         .env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
         .env("AWS_EC2_METADATA_DISABLED", "true")
         .env("AWS_DEFAULT_REGION", "us-east-1")
+        .env("AWS_REGION", "us-east-1")
         .env("NO_PROXY", "127.0.0.1")
         .env("PYTHONDONTWRITEBYTECODE", "1")
         .stdin(Stdio::null());
-    for name in ["AWS_PROFILE", "AWS_SESSION_TOKEN", "HTTP_PROXY", "http_proxy", "ALL_PROXY"] {
+    let theirs = ["AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_CA_BUNDLE"];
+    for name in theirs.into_iter().chain(["HTTP_PROXY", "http_proxy", "ALL_PROXY"]) {
         command.env_remove(name);
     }
     Script { command }.keys("", &server.keys)
@@ -47,6 +54,13 @@ impl Script {
         self
     }
 
+    /// Tells a path by the environment.
+    #[must_use]
+    pub fn env(mut self, name: &str, path: &Path) -> Self {
+        self.command.env(name, path);
+        self
+    }
+
     /// Adds an argument.
     #[must_use]
     pub fn arg(mut self, argument: &str) -> Self {
@@ -54,15 +68,13 @@ impl Script {
         self
     }
 
-    /// Runs it to its end; it has to succeed, and to have run at least `tests` tests.
+    /// Runs it to its end; it has to succeed, and to have run at least `tests` tests, as its
+    /// closing lines tell.
     pub fn passes(mut self, tests: usize, limit: Duration) {
         let output = run_for_output(&mut self.command, limit);
         println!("{}", output.text);
         assert_eq!(output.code, Some(0), "the client failed:\n{}", output.text);
-        let ran =
-            output.text.lines().rev().find_map(|line| {
-                line.strip_prefix("Ran ")?.split(' ').next()?.parse::<usize>().ok()
-            });
+        let ran = output.text.lines().rev().find_map(tests_in);
         assert!(ran.is_some_and(|ran| ran >= tests), "ran {ran:?} of {tests} tests");
     }
 
@@ -123,12 +135,53 @@ impl Drop for Talk {
     }
 }
 
-fn venv(root: &Path) -> PathBuf {
-    let venv = root.join(".tools/venv");
-    assert!(
-        venv.join("bin/python").exists(),
-        "{} is missing; run `make tools` first",
-        venv.display()
-    );
-    venv
+/// Runs `client` against a server of its own.
+pub fn with_server(client: impl FnOnce(&Server)) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut server = Launch::on(&folder.path().join("drive")).start();
+    client(&server);
+    server.stop();
+}
+
+/// Runs a script that drives a client which a machine may lack, against a server of its own.
+pub fn with_client(name: &str, made: &str, script: &str, tests: usize, limit: Duration) {
+    let Some(client) = client_if_any(name, made) else { return };
+    with_server(|server| {
+        client_script(script, server).env("CLIENT", &client).passes(tests, limit);
+    });
+}
+
+/// How many tests a closing line counts: `Ran 3 tests in 1 s`, or `# tests 3`.
+fn tests_in(line: &str) -> Option<usize> {
+    let rest = line.strip_prefix("Ran ").or_else(|| line.strip_prefix("# tests "))?;
+    rest.split(' ').next()?.parse().ok()
+}
+
+/// What `make tools` made.
+pub fn installed(name: &str) -> PathBuf {
+    let path = tools().join(name);
+    assert!(path.exists(), "{} is missing; run `make tools` first", path.display());
+    path
+}
+
+/// A client that not every machine has: made by `make tools` where that could be, else on `PATH`.
+/// `None` lets the test end; it has then said that it is skipped. In CI that is a failure.
+pub fn client_if_any(name: &str, made: &str) -> Option<PathBuf> {
+    let folders = env::var_os("PATH").unwrap_or_default();
+    let found = iter::once(tools().join(made))
+        .chain(env::split_paths(&folders).map(|folder| folder.join(name)))
+        .find(|path| path.exists());
+    if found.is_none() {
+        let ci = env::var("CI").is_ok_and(|ci| ci == "true");
+        assert!(!ci, "{name} is neither in .tools/ nor on PATH, and CI has to test it");
+        // Past the test runner, which shows nothing of a test that passes.
+        let line = format!("SKIPPED: {name} is neither in .tools/ nor on PATH\n");
+        io::stderr().write_all(line.as_bytes()).expect("standard error");
+    }
+    found
+}
+
+fn tools() -> PathBuf {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+    folder.parent().expect("the crate lies in the repository").join(".tools")
 }

@@ -51,6 +51,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     ("simulator", &["cluster", "storage-engine", "types"]),
     ("tests", &[]),
+    ("tests/clients/rust", &[]),
     ("benches", LIBRARIES),
     ("fuzz", LIBRARIES),
     ("xtask", &["mgmt-api"]),
