@@ -10,7 +10,6 @@ use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue};
 use hyper::{Method, Response, StatusCode};
 use s3s::Body;
 
-use crate::config::Region;
 use crate::error::Failure;
 use crate::xml::{Document, escape_into};
 
@@ -27,7 +26,8 @@ pub(crate) struct About<'a> {
     pub(crate) method: &'a Method,
     /// The path as it was asked for.
     pub(crate) path: &'a str,
-    pub(crate) region: Option<&'a Region>,
+    /// The region that this store is in.
+    pub(crate) region: &'a str,
 }
 
 /// Code and message of an error; the message escaped for XML.
@@ -82,11 +82,9 @@ impl About<'_> {
         for (name, text) in elements {
             document.text(name, text);
         }
-        if let Some(region) = self.region
-            && told.code == "AuthorizationHeaderMalformed"
-        {
-            document.plain("Region", region.as_str());
-            let value = HeaderValue::try_from(region.as_str()).expect("letters, digits, hyphens");
+        if told.code == "AuthorizationHeaderMalformed" {
+            document.plain("Region", self.region);
+            let value = HeaderValue::try_from(self.region).expect("letters, digits, hyphens");
             response.headers_mut().insert(BUCKET_REGION, value);
         }
         document.text("Resource", self.path);
@@ -128,11 +126,7 @@ mod tests {
     use super::*;
     use crate::error::Code;
 
-    fn about<'a>(
-        method: &'a Method,
-        host_id: &'a HeaderValue,
-        region: Option<&'a Region>,
-    ) -> About<'a> {
+    fn about<'a>(method: &'a Method, host_id: &'a HeaderValue, region: &'a str) -> About<'a> {
         About { id: RequestId(255), host_id, method, path: "/photos/a&b", region }
     }
 
@@ -144,7 +138,7 @@ mod tests {
     #[test]
     fn errors_carry_resource_and_ids() {
         let host_id = HeaderValue::from_static("host");
-        let about = about(&Method::GET, &host_id, None);
+        let about = about(&Method::GET, &host_id, "us-east-1");
         let failure = Failure::new(Code::NoSuchKey, "No <key>.").element("Key", "a&b");
         let response = about.fail(failure);
         assert_eq!(response.status(), StatusCode::NOT_FOUND);
@@ -158,8 +152,7 @@ mod tests {
     #[test]
     fn errors_of_the_library_are_completed_and_name_the_region() {
         let host_id = HeaderValue::from_static("host");
-        let region: Region = "eu-west-1".parse().expect("valid");
-        let about = about(&Method::GET, &host_id, Some(&region));
+        let about = about(&Method::GET, &host_id, "eu-west-1");
         let error = s3s::s3_error!(AuthorizationHeaderMalformed, "wrong; expecting '{}' & co", "x");
         let mut response = error.to_http_response().expect("serializes");
         about.complete(&mut response, &[]);
@@ -174,7 +167,7 @@ mod tests {
     fn answers_to_head_have_no_body() {
         let host_id = HeaderValue::from_static("host");
         let response =
-            about(&Method::HEAD, &host_id, None).fail(Failure::new(Code::NoSuchKey, "gone"));
+            about(&Method::HEAD, &host_id, "us-east-1").fail(Failure::new(Code::NoSuchKey, "gone"));
         assert_eq!(response.body().bytes().map(|bytes| bytes.len()), Some(0));
         assert_eq!(response.status(), StatusCode::NOT_FOUND);
     }

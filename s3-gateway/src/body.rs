@@ -50,8 +50,6 @@ pub(crate) struct Inbound<B> {
     reservation: Option<Reservation>,
     /// A piece that waits until there is room for its chunk.
     waiting: Option<Frame<Bytes>>,
-    /// The first piece was asked for.
-    begun: bool,
 }
 
 impl<B> Inbound<B>
@@ -73,7 +71,6 @@ where
             largest_chunk: 0,
             reservation: None,
             waiting: None,
-            begun: false,
         }
     }
 
@@ -98,11 +95,11 @@ where
     }
 
     fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, StdError>>> {
-        if !self.begun {
-            self.begun = true;
-            self.state.ask_for_body();
+        let piece = ready!(Pin::new(&mut self.inner).poll_frame(cx));
+        if self.inner.is_end_stream() {
+            self.state.end_body();
         }
-        match ready!(Pin::new(&mut self.inner).poll_frame(cx)) {
+        match piece {
             None => Poll::Ready(None),
             Some(Ok(frame)) => Poll::Ready(Some(Ok(frame))),
             Some(Err(error)) => {

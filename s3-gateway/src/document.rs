@@ -112,7 +112,7 @@ mod tests {
     use super::*;
 
     fn check(header: Option<(&'static str, &'static str)>, digest: Digest) -> Result<(), Code> {
-        let state = RequestState::new(RequestId(1));
+        let state = RequestState::new(RequestId(1), false);
         state.keep_document("1234".into());
         state.keep_document("56789".into());
         let header = header

@@ -59,7 +59,7 @@ pub fn parsers(bytes: &[u8]) {
     if let Some(put_object) = operation::position("PutObject") {
         let _ = unbuilt::check(put_object, &headers, Some(&text));
     }
-    let state = request::RequestState::new(RequestId(0));
+    let state = request::RequestState::new(RequestId(0), false);
     state.keep_document(bytes.to_vec().into());
     let _ = document::elements(bytes).count();
     let _ = document::verify(&state, &headers, document::Digest::Optional);

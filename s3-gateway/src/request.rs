@@ -3,6 +3,7 @@
 //! The protocol library calls us back in several places (access check, body, operation, answer)
 //! and lets us carry one value from one to the next: this one, in the request's extensions.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use bytes::Bytes;
@@ -20,6 +21,8 @@ pub(crate) struct RequestState {
     /// Its id, in the answer and in every log line about it.
     pub(crate) id: RequestId,
     operation: OnceLock<usize>,
+    /// A part of the body is still to be read.
+    body_left: AtomicBool,
     inner: Mutex<Inner>,
 }
 
@@ -27,8 +30,6 @@ pub(crate) struct RequestState {
 struct Inner {
     /// Why the body stopped, if it did not end cleanly.
     body_failure: Option<BodyFailure>,
-    /// Somebody began to read the body.
-    body_asked_for: bool,
     /// The body of a document, kept to compare its digests.
     document: Vec<Bytes>,
     /// The document's share of the upload budget, held until the request is answered.
@@ -42,9 +43,10 @@ struct Inner {
 }
 
 impl RequestState {
-    pub(crate) fn new(id: RequestId) -> Arc<Self> {
-        let inner = Mutex::default();
-        Arc::new(Self { id, operation: OnceLock::new(), inner })
+    /// A request with a body or without.
+    pub(crate) fn new(id: RequestId, has_body: bool) -> Arc<Self> {
+        let (operation, inner) = (OnceLock::new(), Mutex::default());
+        Arc::new(Self { id, operation, body_left: AtomicBool::new(has_body), inner })
     }
 
     /// The state that [`crate::S3Gateway::call`] put into every request.
@@ -83,14 +85,13 @@ impl RequestState {
         self.lock().body_failure.take()
     }
 
-    pub(crate) fn ask_for_body(&self) {
-        self.lock().body_asked_for = true;
+    pub(crate) fn end_body(&self) {
+        self.body_left.store(false, Ordering::Relaxed);
     }
 
-    /// Whether anything of the body was asked for, so that a client which waits for that was told
-    /// to go on.
-    pub(crate) fn has_asked_for_body(&self) -> bool {
-        self.lock().body_asked_for
+    /// Whether the body was not read to its end.
+    pub(crate) fn leaves_body(&self) -> bool {
+        self.body_left.load(Ordering::Relaxed)
     }
 
     pub(crate) fn keep_document(&self, piece: Bytes) {

@@ -8,10 +8,10 @@ use coffer_access::Access;
 use coffer_storage_engine::Engine;
 use coffer_types::{RequestId, telemetry};
 use hyper::header::{
-    AUTHORIZATION, CONNECTION, CONTENT_TYPE, EXPECT, HOST, HeaderMap, HeaderValue,
-    TRANSFER_ENCODING,
+    AUTHORIZATION, CONNECTION, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, TRANSFER_ENCODING,
 };
-use hyper::{Method, Request, Response};
+use hyper::{Method, Request, Response, Uri};
+use percent_encoding::percent_decode_str;
 use s3s::config::{S3Config, StaticConfigProvider};
 use s3s::service::{S3Service, S3ServiceBuilder};
 use s3s::validation::NameValidation;
@@ -22,7 +22,7 @@ use crate::api::{Api, Operations};
 use crate::auth::{Gate, Secrets};
 use crate::body::Inbound;
 use crate::budget::{Budget, DOCUMENT_MAX, SIGNED_CHUNK_MAX};
-use crate::config::{GatewayConfig, Region};
+use crate::config::{DEFAULT_REGION, GatewayConfig, Region};
 use crate::convert;
 use crate::error::{self, Code, Failure};
 use crate::host::Hosts;
@@ -86,7 +86,7 @@ impl S3Gateway {
         B::Error: Into<StdError>,
     {
         let id = request.extensions().get().copied().unwrap_or_else(|| self.shared.next_id());
-        let state = RequestState::new(id);
+        let state = RequestState::new(id, !request.body().is_end_stream());
         let mut response = self.answer(request, &state).await;
         if let Some(operation) = state.operation() {
             response.extensions_mut().insert(OperationName(OPERATIONS[operation].name));
@@ -112,11 +112,10 @@ impl S3Gateway {
             host_id: &self.shared.host_id,
             method: &method,
             path: uri.path(),
-            region: self.shared.region.as_ref(),
+            region: self.shared.region.as_ref().map_or(DEFAULT_REGION, Region::as_str),
         };
         let payload = Payload::of(request.headers());
-        let waits = request.headers().contains_key(EXPECT);
-        let mut response = if let Err(failure) = admit(request.method(), request.headers()) {
+        let mut response = if let Err(failure) = admit(&about, &uri, request.headers()) {
             about.fail(failure)
         } else {
             let request = self.shared.prepare(request, state, payload);
@@ -135,9 +134,9 @@ impl S3Gateway {
                 }
             }
         };
-        // A client that waits to be told to go on, and is refused instead, may send its body or
-        // its next request, and nobody could tell which ("Expect", RFC 9110).
-        if waits && answer::tells_error(response.status()) && !state.has_asked_for_body() {
+        // What comes next may be the rest of a body that nobody reads, or, from a client that waited
+        // to be told to go on, its next request: nobody could tell which ("Expect", RFC 9110).
+        if state.leaves_body() {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
         about.sign(&mut response);
@@ -246,7 +245,7 @@ fn host_id(rand: &dyn coffer_types::Rand) -> HeaderValue {
 }
 
 /// Refuses what is refused whoever sends it.
-fn admit(method: &Method, headers: &HeaderMap) -> Result<(), Failure> {
+fn admit(about: &About<'_>, uri: &Uri, headers: &HeaderMap) -> Result<(), Failure> {
     let size: usize =
         headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
     if size > HEADERS_MAX {
@@ -260,6 +259,19 @@ fn admit(method: &Method, headers: &HeaderMap) -> Result<(), Failure> {
         return Err(Failure::new(
             Code::AccessDenied,
             "AWS authentication requires a valid x-amz-date header, once.",
+        ));
+    }
+    if !is_encoded(uri.path()) || !uri.query().is_none_or(is_encoded) {
+        return Err(Failure::new(Code::InvalidUri, "Couldn't parse the specified URI."));
+    }
+    if let Some(wrong) = no_region(headers) {
+        return Err(Failure::new(
+            Code::AuthorizationHeaderMalformed,
+            format!(
+                "The authorization header is malformed; the region '{wrong}' is wrong; expecting \
+                 '{}'",
+                about.region
+            ),
         ));
     }
     // S3 names the header (Automattic/knox#43, aws/aws-sdk-js-v3#3403); the library would ask for a
@@ -276,13 +288,34 @@ fn admit(method: &Method, headers: &HeaderMap) -> Result<(), Failure> {
         let prefix = value.as_bytes().get(..19);
         prefix.is_some_and(|prefix| prefix.eq_ignore_ascii_case(b"multipart/form-data"))
     };
-    if method == Method::POST && headers.get(CONTENT_TYPE).is_some_and(form) {
+    if *about.method == Method::POST && headers.get(CONTENT_TYPE).is_some_and(form) {
         return Err(Failure::new(
             Code::NotImplemented,
             "Uploads by HTML forms (PostObject) are not implemented here: use PutObject.",
         ));
     }
     Ok(())
+}
+
+/// Whether every percent sign begins an encoded byte (RFC 3986, section 2.1), and the text is UTF-8.
+fn is_encoded(text: &str) -> bool {
+    let mut bytes = text.bytes();
+    while let Some(byte) = bytes.next() {
+        let digit = |byte: Option<u8>| byte.is_some_and(|byte| byte.is_ascii_hexdigit());
+        if byte == b'%' && !(digit(bytes.next()) && digit(bytes.next())) {
+            return false;
+        }
+    }
+    percent_decode_str(text).decode_utf8().is_ok()
+}
+
+/// The region that a request is signed for, if it is none that could be. Clients that guess it learn
+/// the right one from the answer; the library would call the request invalid.
+fn no_region(headers: &HeaderMap) -> Option<&str> {
+    let authorization = headers.get(AUTHORIZATION)?.to_str().ok()?;
+    let scope = authorization.strip_prefix("AWS4-HMAC-SHA256")?.split_once("Credential=")?.1;
+    let region = scope.split(',').next()?.split('/').nth(2)?;
+    region.parse::<Region>().is_err().then_some(region)
 }
 
 /// Whether a request that is signed in its headers says when, once. S3 answers 403 `AccessDenied`

@@ -30,6 +30,7 @@ macro_rules! codes {
 
 codes! {
     AccessDenied = "AccessDenied" FORBIDDEN;
+    AuthorizationHeaderMalformed = "AuthorizationHeaderMalformed" BAD_REQUEST;
     BadDigest = "BadDigest" BAD_REQUEST;
     BucketAlreadyExists = "BucketAlreadyExists" CONFLICT;
     BucketAlreadyOwnedByYou = "BucketAlreadyOwnedByYou" CONFLICT;
@@ -52,6 +53,7 @@ codes! {
     InvalidRedirectLocation = "InvalidRedirectLocation" BAD_REQUEST;
     InvalidRequest = "InvalidRequest" BAD_REQUEST;
     InvalidToken = "InvalidToken" BAD_REQUEST;
+    InvalidUri = "InvalidURI" BAD_REQUEST;
     KeyTooLong = "KeyTooLongError" BAD_REQUEST;
     MalformedTrailer = "MalformedTrailerError" BAD_REQUEST;
     MalformedXml = "MalformedXML" BAD_REQUEST;

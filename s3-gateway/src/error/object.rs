@@ -91,6 +91,12 @@ fn hidden(version: VersionId, modified: Timestamp) -> Failure {
 /// A condition of this name did not hold.
 fn precondition_failed(condition: impl Into<String>) -> Failure {
     let text = "At least one of the preconditions that you specified did not hold.";
+    let condition: String = condition.into();
+    let condition = match condition.as_str() {
+        "if-size" => "x-amz-if-match-size",
+        "if-modified-at" => "x-amz-if-match-last-modified-time",
+        known => known,
+    };
     Failure::new(Code::PreconditionFailed, text).element("Condition", condition)
 }
 

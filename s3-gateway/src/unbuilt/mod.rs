@@ -207,7 +207,8 @@ fn understands(operation: &Operation, parameter: &str) -> bool {
     let operation = operation.name;
     match parameter {
         // How a request is signed with version 2.
-        "AWSAccessKeyId" | "Signature" | "Expires" => true,
+        // The last two some clients that presign repeat there: the headers say the same.
+        "AWSAccessKeyId" | "Signature" | "Expires" | "content-type" | "content-md5" => true,
         "versionId" => operation == "DeleteObject",
         "versioning" => operation == "PutBucketVersioning",
         "delete" => operation == "DeleteObjects",
