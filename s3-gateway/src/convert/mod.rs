@@ -67,13 +67,15 @@ pub(crate) fn shown_version(versioning: Versioning, version: VersionId) -> Optio
     }
 }
 
-/// Says which version was made, where versions are shown.
+/// Says which version was made, if it has an id of its own: a write to a bucket whose versions are
+/// suspended makes the null version, and S3 does not name it then.
 pub(crate) fn add_version(
     headers: &mut HeaderMap,
     bucket: &BucketInfo,
     version: Option<VersionId>,
 ) {
-    if let Some(version) = version.and_then(|version| shown_version(bucket.versioning, version)) {
+    let named = version.filter(|version| *version != VersionId::Null);
+    if let Some(version) = named.and_then(|version| shown_version(bucket.versioning, version)) {
         headers.insert(VERSION_ID, version_header(version));
     }
 }

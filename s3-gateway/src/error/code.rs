@@ -52,6 +52,7 @@ codes! {
     InvalidRange = "InvalidRange" RANGE_NOT_SATISFIABLE;
     InvalidRedirectLocation = "InvalidRedirectLocation" BAD_REQUEST;
     InvalidRequest = "InvalidRequest" BAD_REQUEST;
+    InvalidStorageClass = "InvalidStorageClass" BAD_REQUEST;
     InvalidToken = "InvalidToken" BAD_REQUEST;
     InvalidUri = "InvalidURI" BAD_REQUEST;
     KeyTooLong = "KeyTooLongError" BAD_REQUEST;

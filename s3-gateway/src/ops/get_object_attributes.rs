@@ -3,7 +3,7 @@
 
 use coffer_storage_engine::multipart::PartPage;
 use coffer_storage_engine::object::get::GetObject;
-use coffer_storage_engine::object::{ChecksumKind, ReadCondition, VersionInfo};
+use coffer_storage_engine::object::{ReadCondition, VersionInfo};
 use coffer_types::ObjectKey;
 use hyper::header::{HeaderMap, LAST_MODIFIED};
 use s3s::dto::{GetObjectAttributesInput, GetObjectAttributesOutput};
@@ -48,7 +48,9 @@ pub(crate) async fn get_object_attributes(
     asked.state.answer(document.finish("GetObjectAttributesResponse"));
     let mut headers = HeaderMap::new();
     headers.insert(LAST_MODIFIED, convert::http_date_header(info.modified));
-    convert::add_version(&mut headers, &bucket, Some(info.version));
+    if let Some(version) = convert::shown_version(bucket.versioning, info.version) {
+        headers.insert(convert::VERSION_ID, convert::version_header(version));
+    }
     Ok(S3Response::with_headers(GetObjectAttributesOutput::default(), headers))
 }
 
@@ -110,23 +112,22 @@ impl Attribute {
     }
 }
 
-/// How many parts there are, and those of the page where they have checksums of their own.
+/// How many parts there are, and those of the page. Every object here has a checksum, so S3 would
+/// show its parts.
 fn write_parts(document: &mut Document, info: &VersionInfo, paging: Paging, page: &PartPage) {
     document.open("ObjectParts");
     document.plain("PartsCount", info.parts.count());
-    if info.checksum_kind == ChecksumKind::Composite {
-        let (page, last) = paging.cut(page.clone());
-        document.plain("PartNumberMarker", paging.after);
-        document.plain("NextPartNumberMarker", last);
-        document.plain("MaxParts", paging.limit());
-        document.plain("IsTruncated", page.truncated);
-        for part in &page.parts {
-            document.open("Part");
-            document.plain("PartNumber", part.number);
-            document.plain("Size", part.size);
-            Shown::of_part(&part.checksums, None).write(document);
-            document.close("Part");
-        }
+    let (page, last) = paging.cut(page.clone());
+    document.plain("PartNumberMarker", paging.after);
+    document.plain("NextPartNumberMarker", last);
+    document.plain("MaxParts", paging.limit());
+    document.plain("IsTruncated", page.truncated);
+    for part in &page.parts {
+        document.open("Part");
+        document.plain("PartNumber", part.number);
+        document.plain("Size", part.size);
+        Shown::of_part(&part.checksums, None).write(document);
+        document.close("Part");
     }
     document.close("ObjectParts");
 }

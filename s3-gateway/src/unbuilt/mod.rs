@@ -51,6 +51,43 @@ const HEADERS: [(&str, Refusal, &str); 15] = [
     ("x-amz-mfa", Refusal::Always, "Multi-factor authentication"),
 ];
 
+/// Values that S3 knows of headers with a fixed set of them, and what any other is.
+const KNOWN: [(&str, &[&str], Code); 2] = [
+    (
+        "x-amz-acl",
+        &[
+            "private",
+            "public-read",
+            "public-read-write",
+            "authenticated-read",
+            "aws-exec-read",
+            "bucket-owner-read",
+            "bucket-owner-full-control",
+            "log-delivery-write",
+        ],
+        Code::InvalidArgument,
+    ),
+    (
+        "x-amz-storage-class",
+        &[
+            "STANDARD",
+            "REDUCED_REDUNDANCY",
+            "STANDARD_IA",
+            "ONEZONE_IA",
+            "INTELLIGENT_TIERING",
+            "GLACIER",
+            "DEEP_ARCHIVE",
+            "OUTPOSTS",
+            "GLACIER_IR",
+            "SNOW",
+            "EXPRESS_ONEZONE",
+            "FSX_OPENZFS",
+            "FSX_ONTAP",
+        ],
+        Code::InvalidStorageClass,
+    ),
+];
+
 /// Families of headers by prefix.
 const PREFIXES: [(&str, &str); 4] = [
     ("x-amz-copy-source-server-side-encryption", "Server-side encryption"),
@@ -120,7 +157,17 @@ fn check_header(name: &str, rest: &str, value: &HeaderValue) -> Result<(), Failu
         Refusal::Unless(values) => is_one_of(value, values),
         Refusal::When(values) => !is_one_of(value, values),
     };
-    if fine { Ok(()) } else { Err(Failure::not_implemented(what).element("Header", name)) }
+    if fine {
+        return Ok(());
+    }
+    let unknown =
+        KNOWN.iter().find(|(known, values, _)| *known == name && !is_one_of(value, values));
+    Err(match unknown {
+        Some((name, _, code)) => Failure::new(*code, format!("The value of {name} is not valid."))
+            .element("ArgumentName", *name)
+            .element("ArgumentValue", String::from_utf8_lossy(value.as_bytes())),
+        None => Failure::not_implemented(what).element("Header", name),
+    })
 }
 
 fn check_write(operation: &Operation, headers: &HeaderMap) -> Result<(), Failure> {
