@@ -106,6 +106,15 @@ impl Told {
         let (code, text) = text.split_once("</Code>")?;
         let message = text.strip_prefix("<Message>").and_then(|text| text.split_once("</Message>"));
         let message = message.map_or("", |(message, _)| message);
+        // The library quotes the documentation of these codes instead of what S3 says.
+        let message = match code {
+            "MalformedXML" if message.starts_with("This happens") => {
+                "The XML you provided was not well-formed or did not validate against our published \
+                 schema."
+            }
+            "MissingRequestBodyError" => "Request body is empty.",
+            _ => message,
+        };
         Some(Self { code: code.to_owned(), message: message.to_owned() })
     }
 }

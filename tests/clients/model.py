@@ -23,8 +23,6 @@ from common import ENDPOINT, pattern
 from s3_model import Bucket, Refused, Version, extent
 
 SEED = os.environ.get("MODEL_SEED", "20061")
-# To be switched on as soon as CopyObject and the multipart operations are built.
-COPIES_AND_PARTS = False
 ROUNDS = 8
 REQUESTS = 700
 BURST_MAX = 2_000
@@ -538,8 +536,7 @@ class Player:
     def round(self):
         """As many requests of all kinds."""
         steps = [self.change] * 10 + [self.delete_objects] + [self.read] * 7 + [self.list] * 4
-        if COPIES_AND_PARTS:
-            steps += [self.copy] * 3 + [self.upload]
+        steps += [self.copy] * 3 + [self.upload]
         for _ in range(REQUESTS):
             bucket = self.random.choice(list(self.buckets.values()))
             self.random.choice(steps)(bucket)
