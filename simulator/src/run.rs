@@ -25,7 +25,7 @@ use crate::place::Place;
 use crate::rng::Rng;
 use crate::rot::{self, RotTable};
 use crate::scene::Phase;
-use crate::workload::{Client, SessionHandle, observe};
+use crate::workload::{Client, Kind, SessionHandle, observe};
 use crate::world::{Restart, SimWorld};
 
 /// The folder of the simulated drive.
@@ -234,10 +234,16 @@ impl Run {
             trace: (0, 0),
             failure: None,
         };
+        let limits = Self::limits(&mut rng, options);
+        let kind = match options.rot {
+            true => Kind::Plain,
+            false if options.places.iter().any(|place| place.needs_parts()) => Kind::Parts,
+            false => Kind::Any,
+        };
         Self {
             world,
-            session: SessionHandle::new(seed, options.operations),
-            limits: Self::limits(&mut rng, options),
+            session: SessionHandle::new(seed, options.operations, kind, &limits),
+            limits,
             places: options.places.clone(),
             rot: options.rot,
             cuts_left: options.cuts,

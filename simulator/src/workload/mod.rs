@@ -3,10 +3,13 @@
 
 pub(crate) mod body;
 mod choice;
+mod choose_parts;
 mod client;
 mod observe;
+mod parts;
 mod session;
 
+pub(crate) use choice::Kind;
 pub(crate) use client::{Client, OWNER, seen};
 pub(crate) use observe::observe;
 pub(crate) use session::SessionHandle;

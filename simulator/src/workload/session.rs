@@ -2,10 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
+use coffer_storage_engine::Limits;
 use coffer_types::BucketId;
 
-use super::choice::Profile;
+use super::choice::{Kind, Profile};
 use crate::model::{
     BucketAction, BucketMachine, BucketReply, DocumentAction, DocumentMachine, DocumentReply,
     History, OpId, Violation,
@@ -19,6 +21,8 @@ pub(crate) enum Answer<R> {
     Reply(R),
     /// Refused for want of space; nothing has changed.
     Full,
+    /// Given up for others' sake; nothing has changed.
+    Refused,
     /// Failed in a way that promises nothing.
     Unknown(String),
     /// An answer that the store must never give.
@@ -33,6 +37,10 @@ pub(crate) struct Session {
     pub(crate) documents: BTreeMap<(&'static str, &'static str), History<DocumentMachine>>,
     bucket_ids: BTreeSet<BucketId>,
     last_op: OpId,
+    /// The fewest bytes of all parts of an upload but the last.
+    pub(crate) part_min: u64,
+    /// Whether completions are forgotten within a run.
+    pub(crate) may_forget: bool,
     /// Operations that clients may still begin.
     pub(crate) budget: u64,
     /// Operations that were answered.
@@ -52,9 +60,9 @@ pub(crate) struct Session {
 pub(crate) struct SessionHandle(Arc<Mutex<Session>>);
 
 impl SessionHandle {
-    pub(crate) fn new(seed: u64, operations: u64) -> Self {
+    pub(crate) fn new(seed: u64, operations: u64, kind: Kind, limits: &Limits) -> Self {
         let mut rng = Rng::new(seed, "workload");
-        let profile = Profile::draw(&mut rng);
+        let profile = Profile::draw(&mut rng, kind);
         let buckets = profile.buckets.iter().map(|name| (*name, History::default())).collect();
         let documents = profile.documents.iter().map(|name| (*name, History::default())).collect();
         Self(Arc::new(Mutex::new(Session {
@@ -64,6 +72,8 @@ impl SessionHandle {
             documents,
             bucket_ids: BTreeSet::new(),
             last_op: 0,
+            part_min: limits.part_min,
+            may_forget: limits.remember_completion < Duration::from_hours(1),
             budget: operations,
             answered: 0,
             stopping: false,
@@ -122,7 +132,7 @@ impl Session {
         }
         let judged = match answer {
             Answer::Reply(reply) => self.bucket(name).reply(id, &reply),
-            Answer::Full => self.bucket(name).refused(id),
+            Answer::Full | Answer::Refused => self.bucket(name).refused(id),
             Answer::Unknown(_) | Answer::Wrong(_) => Ok(()),
         };
         if let Err(violation) = judged {
@@ -139,7 +149,7 @@ impl Session {
         self.answered += 1;
         let judged = match answer {
             Answer::Reply(reply) => self.document(name).reply(id, &reply),
-            Answer::Full => self.document(name).refused(id),
+            Answer::Full | Answer::Refused => self.document(name).refused(id),
             Answer::Unknown(_) | Answer::Wrong(_) => Ok(()),
         };
         if let Err(violation) = judged {
@@ -150,7 +160,7 @@ impl Session {
     /// Looks at an answer that is no reply: whether the store may give it now.
     pub(crate) fn admit<R>(&mut self, asked: &str, answer: &Answer<R>) {
         match answer {
-            Answer::Reply(_) => {}
+            Answer::Reply(_) | Answer::Refused => {}
             Answer::Full if self.may_fill => {}
             Answer::Full => self.violated(format!("{asked}: full, although there is space")),
             Answer::Unknown(_) if self.may_fail || self.may_fill => self.stopping = true,
