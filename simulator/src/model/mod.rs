@@ -13,6 +13,8 @@ mod listing;
 mod machine;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod upload_tests;
 
 pub(crate) use bucket::{
     Bucket, BucketAction, BucketMachine, BucketReply, Completing, ObjectCondition, Observed,

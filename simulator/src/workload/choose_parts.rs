@@ -237,6 +237,11 @@ impl Session {
         if !all.is_empty() {
             let newest = self.rng.chance(1, 2);
             let picked = if newest { &all[0] } else { self.rng.pick(&all) };
+            let picked = match all.iter().find(|version| !version.marker) {
+                Some(version) if picked.marker && self.rng.chance(7, 8) => version,
+                _ => picked,
+            };
+            let newest = newest && picked == &all[0];
             copy.content = picked.content.clone();
             copy.version = if newest && self.rng.chance(1, 2) { None } else { picked.id() };
         }

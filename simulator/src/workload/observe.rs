@@ -25,18 +25,9 @@ pub(crate) async fn observe(client: &Client) {
         let session = client.session.lock();
         (session.profile.buckets, session.profile.documents)
     };
-    for name in buckets {
-        let id = client.session.lock().call_bucket(name, BucketAction::Observe);
-        let answer = match observe_bucket(client, name).await {
-            Ok(observed) => Answer::Reply(BucketReply::Observed(Box::new(observed))),
-            Err(answer) => answer,
-        };
-        if client.watch.is_over() {
-            return;
-        }
-        let mut session = client.session.lock();
-        session.admit(&format!("a look at bucket {name}"), &answer);
-        session.answer_bucket(name, id, answer);
+    look_at_buckets(client).await;
+    if client.watch.is_over() {
+        return;
     }
     for name in documents {
         client.on_document(*name, DocumentAction::Get).await;
@@ -49,6 +40,24 @@ pub(crate) async fn observe(client: &Client) {
     totals(client);
     for name in buckets {
         read_everything(client, name).await;
+    }
+}
+
+/// All names, versions, uploads and counters.
+pub(super) async fn look_at_buckets(client: &Client) {
+    let buckets = client.session.lock().profile.buckets;
+    for name in buckets {
+        let id = client.session.lock().call_bucket(name, BucketAction::Observe);
+        let answer = match observe_bucket(client, name).await {
+            Ok(observed) => Answer::Reply(BucketReply::Observed(Box::new(observed))),
+            Err(answer) => answer,
+        };
+        if client.watch.is_over() {
+            return;
+        }
+        let mut session = client.session.lock();
+        session.admit(&format!("a look at bucket {name}"), &answer);
+        session.answer_bucket(name, id, answer);
     }
 }
 

@@ -8,6 +8,7 @@ use coffer_storage_engine::Limits;
 use coffer_types::BucketId;
 
 use super::choice::{Kind, Profile};
+use super::feed::FeedLog;
 use crate::model::{
     BucketAction, BucketMachine, BucketReply, DocumentAction, DocumentMachine, DocumentReply,
     History, OpId, Violation,
@@ -37,6 +38,8 @@ pub(crate) struct Session {
     pub(crate) documents: BTreeMap<(&'static str, &'static str), History<DocumentMachine>>,
     bucket_ids: BTreeSet<BucketId>,
     last_op: OpId,
+    /// What a reader of the feed sees; none in most runs.
+    pub(super) feed: Option<FeedLog>,
     /// The fewest bytes of all parts of an upload but the last.
     pub(crate) part_min: u64,
     /// Whether completions are forgotten within a run.
@@ -64,6 +67,7 @@ impl SessionHandle {
         let mut rng = Rng::new(seed, "workload");
         let profile = Profile::draw(&mut rng, kind);
         let buckets = profile.buckets.iter().map(|name| (*name, History::default())).collect();
+        let has_feed = rng.chance(1, 3);
         let documents = profile.documents.iter().map(|name| (*name, History::default())).collect();
         Self(Arc::new(Mutex::new(Session {
             rng,
@@ -72,6 +76,7 @@ impl SessionHandle {
             documents,
             bucket_ids: BTreeSet::new(),
             last_op: 0,
+            feed: (kind != Kind::Plain && has_feed).then(FeedLog::default),
             part_min: limits.part_min,
             may_forget: limits.remember_completion < Duration::from_hours(1),
             budget: operations,
@@ -104,6 +109,9 @@ impl Session {
 
     pub(crate) fn call_bucket(&mut self, name: &'static str, action: BucketAction) -> OpId {
         let id = self.op();
+        if let Some(feed) = &mut self.feed {
+            feed.call(name, id, &action);
+        }
         self.bucket(name).call(id, action);
         id
     }
@@ -129,6 +137,9 @@ impl Session {
             && !self.bucket_ids.insert(*bucket)
         {
             self.violated(format!("{name}: the bucket id {bucket:?} is used again"));
+        }
+        if let (Some(feed), Answer::Reply(reply)) = (&mut self.feed, &answer) {
+            feed.reply(id, reply);
         }
         let judged = match answer {
             Answer::Reply(reply) => self.bucket(name).reply(id, &reply),
