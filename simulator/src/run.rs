@@ -235,10 +235,12 @@ impl Run {
             failure: None,
         };
         let limits = Self::limits(&mut rng, options);
-        let kind = match options.rot {
-            true => Kind::Plain,
-            false if options.places.iter().any(|place| place.needs_parts()) => Kind::Parts,
-            false => Kind::Any,
+        let kind = if options.rot {
+            Kind::Plain
+        } else if options.places.iter().any(|place| place.needs_parts()) {
+            Kind::Parts
+        } else {
+            Kind::Any
         };
         Self {
             world,

@@ -8,7 +8,7 @@ use coffer_types::UploadId;
 
 use super::body::Ending;
 use super::choice::Choice;
-use super::session::Session;
+use super::session::{CompletingRules, Session};
 use crate::model::{Bucket, BucketAction, Completing, Content, ObjectCondition, Upload};
 
 /// The greatest part number that clients use.
@@ -151,7 +151,7 @@ impl Session {
             }
             (5, _) => self.choose_list_uploads(),
             (6, _) => {
-                let target = self.copy_target(name, bucket);
+                let target = self.copy_target(bucket);
                 return self.choose_copy(name, bucket, target);
             }
             _ => BucketAction::Drop { prefix: Arc::from(*self.rng.pick(&PREFIXES)) },
@@ -195,7 +195,7 @@ impl Session {
         list: Vec<(u16, ETag)>,
         condition: ObjectCondition,
     ) -> BucketAction {
-        let (part_min, may_forget) = (self.part_min, self.may_forget);
+        let CompletingRules { part_min, may_forget } = self.completing;
         BucketAction::Complete(Completing { key, upload, list, condition, part_min, may_forget })
     }
 
@@ -210,7 +210,7 @@ impl Session {
         self.completing(done.key.clone(), *upload, list, ObjectCondition::Always)
     }
 
-    fn copy_target(&mut self, _: &'static str, bucket: &Bucket) -> CopyTo {
+    fn copy_target(&mut self, bucket: &Bucket) -> CopyTo {
         let key = self.any_key();
         let condition = self.condition(bucket, &key);
         let number = self.rng.chance(1, 2).then(|| self.rng.any());

@@ -82,7 +82,9 @@ impl Client {
             BucketAction::Drop { .. } => Some(Activity::DropPrefix),
             _ => None,
         };
-        activity.into_iter().for_each(|activity| self.watch.begins(activity));
+        if let Some(activity) = activity {
+            self.watch.begins(activity);
+        }
         let answer = self.ask_bucket(name, &action, body, rng).await;
         // What is answered while the power goes off is heard by nobody.
         if self.watch.is_over() {
@@ -98,8 +100,10 @@ impl Client {
         if waits {
             self.wait_for_sweeps(name).await;
         }
-        if !self.watch.is_over() {
-            activity.into_iter().for_each(|activity| self.watch.ends(activity));
+        if let Some(activity) = activity
+            && !self.watch.is_over()
+        {
+            self.watch.ends(activity);
         }
     }
 

@@ -30,6 +30,15 @@ pub(crate) enum Answer<R> {
     Wrong(String),
 }
 
+/// What limits say about completions.
+#[derive(Clone, Copy)]
+pub(super) struct CompletingRules {
+    /// The fewest bytes of all parts of an upload but the last.
+    pub(super) part_min: u64,
+    /// Whether completions are forgotten within a run.
+    pub(super) may_forget: bool,
+}
+
 /// The state of a run that outlives the engine's processes.
 pub(crate) struct Session {
     pub(crate) rng: Rng,
@@ -40,10 +49,7 @@ pub(crate) struct Session {
     last_op: OpId,
     /// What a reader of the feed sees; none in most runs.
     pub(super) feed: Option<FeedLog>,
-    /// The fewest bytes of all parts of an upload but the last.
-    pub(crate) part_min: u64,
-    /// Whether completions are forgotten within a run.
-    pub(crate) may_forget: bool,
+    pub(super) completing: CompletingRules,
     /// Operations that clients may still begin.
     pub(crate) budget: u64,
     /// Operations that were answered.
@@ -77,8 +83,10 @@ impl SessionHandle {
             bucket_ids: BTreeSet::new(),
             last_op: 0,
             feed: (kind != Kind::Plain && has_feed).then(FeedLog::default),
-            part_min: limits.part_min,
-            may_forget: limits.remember_completion < Duration::from_hours(1),
+            completing: CompletingRules {
+                part_min: limits.part_min,
+                may_forget: limits.remember_completion < Duration::from_hours(1),
+            },
             budget: operations,
             answered: 0,
             stopping: false,

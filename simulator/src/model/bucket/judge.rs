@@ -227,9 +227,8 @@ fn everything(
     if let Some(now) = state.as_mut().filter(|_| observed.swept) {
         now.dropped = BucketStats::default();
     }
-    let is_right = |counted: BucketStats| match observed.swept {
-        true => counted == bucket.stats(),
-        false => bucket.may_count(counted),
+    let is_right = |counted: BucketStats| {
+        if observed.swept { counted == bucket.stats() } else { bucket.may_count(counted) }
     };
     match observed.stats {
         Some(counted) if is_right(counted) => Ok(()),

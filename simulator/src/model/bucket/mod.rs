@@ -421,9 +421,10 @@ impl BucketState {
             }
             BucketAction::PutPart { key, upload, number, content } => {
                 let part = Part { by: id, content: content.clone(), modified: None };
-                match bucket.uploads.put_part(key, *upload, *number, part) {
-                    true => BucketOutcome::PartPut,
-                    false => BucketOutcome::NoUpload,
+                if bucket.uploads.put_part(key, *upload, *number, part) {
+                    BucketOutcome::PartPut
+                } else {
+                    BucketOutcome::NoUpload
                 }
             }
             BucketAction::Complete(asked) => bucket.complete(id, asked),
