@@ -23,7 +23,7 @@ CARGO_FUZZ_VERSION := 0.13.2
 JOBS := $(shell nproc)
 
 # How much of the simulator runs: seeds in `make test`; power cuts in `make soak`, spread evenly
-# over the nine places where they are aimed. And for how long each fuzz target runs.
+# over the twelve places where they are aimed. And for how long each fuzz target runs.
 TEST_SEEDS   ?= 400
 SOAK_CUTS    ?= 100000
 FUZZ_SECONDS ?= 60

@@ -29,6 +29,14 @@ pub(crate) fn draw(rng: &mut Rng) -> Limits {
         checkpoint_log_bytes: *rng.pick(&[32 << 10, 64 << 10, 256 << 10]),
         index_cache: 256 << 10,
         held_log_max: segment_len * rng.between(1, 3),
+        part_min: *rng.pick(&[0, 1, 64, 2_000]),
+        sweep_rows: *rng.pick(&[5, 8, 8, 40]),
+        remember_completion: *rng.pick(&[
+            Duration::from_hours(24),
+            Duration::from_hours(24),
+            Duration::from_millis(20),
+            Duration::from_secs(3),
+        ]),
         mark_after: Duration::from_millis(*rng.pick(&[5, 1_000])),
         ..Limits::for_drive(1 << 30)
     }

@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::str::FromStr;
 
-use crate::scene::{Moment, Phase};
+use crate::scene::{Activity, Moment, Phase};
 
 /// An operation that changes or flushes something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -101,13 +101,19 @@ pub enum Place {
     Upload,
     /// A client deletes a version, up to its answer.
     VersionDelete,
+    /// A client completes an upload, up to its answer.
+    UploadComplete,
+    /// A client copies an object or a part, up to its answer.
+    Copy,
+    /// A client drops a prefix, up to the end of the sweep.
+    DropPrefix,
     /// A start after a cut.
     Recovery,
 }
 
 impl Place {
     /// Every place, the widest last.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 13] = [
         Self::FirstStart,
         Self::Segment,
         Self::Recycling,
@@ -116,6 +122,9 @@ impl Place {
         Self::Compaction,
         Self::Upload,
         Self::VersionDelete,
+        Self::UploadComplete,
+        Self::Copy,
+        Self::DropPrefix,
         Self::Recovery,
         Self::Anywhere,
     ];
@@ -132,8 +141,16 @@ impl Place {
             Self::Compaction => "compaction",
             Self::Upload => "upload",
             Self::VersionDelete => "version-delete",
+            Self::UploadComplete => "upload-complete",
+            Self::Copy => "copy",
+            Self::DropPrefix => "drop-prefix",
             Self::Recovery => "recovery",
         }
+    }
+
+    /// Whether only runs with uploads, copies and drops come there.
+    pub(crate) fn needs_parts(self) -> bool {
+        matches!(self, Self::UploadComplete | Self::Copy | Self::DropPrefix)
     }
 
     /// Whether an operation happens there.
@@ -144,7 +161,10 @@ impl Place {
             Self::Anywhere => true,
             Self::FirstStart => moment.phase == Phase::FirstStart,
             Self::Recovery => moment.phase == Phase::Recovery,
-            Self::VersionDelete => serving && moment.deletes_under_way > 0,
+            Self::VersionDelete => serving && moment.is_during(Activity::VersionDelete),
+            Self::UploadComplete => serving && moment.is_during(Activity::UploadComplete),
+            Self::Copy => serving && moment.is_during(Activity::Copy),
+            Self::DropPrefix => serving && moment.is_during(Activity::DropPrefix),
             Self::Segment => {
                 let made = !matches!(op.kind, OpKind::Write | OpKind::Sync);
                 let begins =

@@ -13,7 +13,7 @@ pub const SEEDS_MAX: u64 = 200;
 const TRIALS: u64 = 5;
 
 /// Every bug that can be planted.
-pub const BUGS: [PlantedBug; 8] = [
+pub const BUGS: [PlantedBug; 10] = [
     PlantedBug::SkippedFlush,
     PlantedBug::UnsyncedSegmentHeader,
     PlantedBug::TailPageRewritten,
@@ -22,6 +22,8 @@ pub const BUGS: [PlantedBug; 8] = [
     PlantedBug::ReplayWithoutGenerationCheck,
     PlantedBug::AppendBehindOldTail,
     PlantedBug::SwallowedFlushError,
+    PlantedBug::CopyWithoutReference,
+    PlantedBug::SweepBeyondDrop,
 ];
 
 /// How a bug was found.

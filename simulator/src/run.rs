@@ -25,7 +25,7 @@ use crate::place::Place;
 use crate::rng::Rng;
 use crate::rot::{self, RotTable};
 use crate::scene::Phase;
-use crate::workload::{Client, SessionHandle, observe};
+use crate::workload::{Client, Kind, SessionHandle, observe, settle_space};
 use crate::world::{Restart, SimWorld};
 
 /// The folder of the simulated drive.
@@ -234,10 +234,18 @@ impl Run {
             trace: (0, 0),
             failure: None,
         };
+        let limits = Self::limits(&mut rng, options);
+        let kind = if options.rot {
+            Kind::Plain
+        } else if options.places.iter().any(|place| place.needs_parts()) {
+            Kind::Parts
+        } else {
+            Kind::Any
+        };
         Self {
             world,
-            session: SessionHandle::new(seed, options.operations),
-            limits: Self::limits(&mut rng, options),
+            session: SessionHandle::new(seed, options.operations, kind, &limits),
+            limits,
             places: options.places.clone(),
             rot: options.rot,
             cuts_left: options.cuts,
@@ -428,8 +436,17 @@ impl Run {
     /// Lets clients work until they are done, or a fault ends it.
     fn serve(&mut self, client: &Client) -> Result<Ended<()>, Failure> {
         self.aim_while_serving();
+        let Ended::With(()) = self.part(client.open_feed())? else {
+            return Ok(Ended::ByFault);
+        };
         let clients = self.session.lock().profile.clients;
         let (done, mut ends) = mpsc::channel::<()>(1);
+        let (reader, reads) = (client.clone(), done.clone());
+        let read = async move {
+            reader.read_feed().await;
+            drop(reads);
+        };
+        self.world.ports().runtime.spawn("reader", Box::pin(read));
         for _ in 0..clients {
             let (client, done) = (client.clone(), done.clone());
             let work = async move {
@@ -501,6 +518,11 @@ impl Run {
 
     /// Everything was done and observed after a restart.
     fn end(&mut self, client: Client) -> Result<(), Failure> {
+        let settled = async {
+            settle_space(&client).await;
+            client.end_feed().await;
+        };
+        let _ = self.part(settled)?;
         if self.rot && self.rng.chance(1, 2) {
             // What the log holds is in no checkpoint yet.
             drop(client);

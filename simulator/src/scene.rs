@@ -18,6 +18,19 @@ pub enum Phase {
     Serving,
 }
 
+/// What clients may be doing, for faults aimed at it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Activity {
+    /// Deleting a version, up to the answer.
+    VersionDelete,
+    /// Completing an upload, up to the answer.
+    UploadComplete,
+    /// Copying an object or a part, up to the answer.
+    Copy,
+    /// Dropping a prefix, up to the end of the sweep if the client waits for it.
+    DropPrefix,
+}
+
 /// State that executor, disk and workload share.
 #[derive(Debug, Default)]
 pub(crate) struct Scene(Mutex<State>);
@@ -28,7 +41,7 @@ struct State {
     phase: Phase,
     task: &'static str,
     note: &'static str,
-    deletes_under_way: usize,
+    under_way: [usize; 4],
     hash: u64,
     events: u64,
     printing: bool,
@@ -48,7 +61,14 @@ pub(crate) struct Moment {
     pub(crate) phase: Phase,
     pub(crate) task: &'static str,
     pub(crate) note: &'static str,
-    pub(crate) deletes_under_way: usize,
+    under_way: [usize; 4],
+}
+
+impl Moment {
+    /// Whether a client does this.
+    pub(crate) fn is_during(self, activity: Activity) -> bool {
+        self.under_way[activity as usize] > 0
+    }
 }
 
 impl Scene {
@@ -79,7 +99,7 @@ impl Scene {
             phase: state.phase,
             task: state.task,
             note: state.note,
-            deletes_under_way: state.deletes_under_way,
+            under_way: state.under_way,
         }
     }
 
@@ -102,8 +122,8 @@ impl Scene {
         self.state().note
     }
 
-    pub(crate) fn count_delete(&self, begins: bool) {
-        let count = &mut self.state().deletes_under_way;
+    pub(crate) fn count(&self, activity: Activity, begins: bool) {
+        let count = &mut self.state().under_way[activity as usize];
         *count = if begins { *count + 1 } else { count.saturating_sub(1) };
     }
 
@@ -138,7 +158,7 @@ impl Scene {
         state.over = false;
         state.task = "";
         state.note = "";
-        state.deletes_under_way = 0;
+        state.under_way = [0; 4];
     }
 
     pub(crate) fn move_wall_clock(&self, millis: i64) {

@@ -4,6 +4,9 @@
 
 #![allow(clippy::disallowed_methods)] // The golden drive lies in this repository's folder.
 
+#[path = "golden_drive/parts.rs"]
+mod parts;
+
 use std::collections::BTreeSet;
 use std::env;
 use std::fs;
@@ -80,6 +83,8 @@ fn config() -> EngineConfig {
         small_max: 4 << 10,
         fragment_max: 16 << 10,
         checkpoint_commands: 20,
+        part_min: 1_000,
+        sweep_rows: 2,
         held_log_max: 64 << 10,
         ..Limits::for_drive(1 << 30)
     };
@@ -133,6 +138,7 @@ fn newest_dumps(folder: &Path) -> BTreeSet<PathBuf> {
 /// Everything that is on the drive, as text.
 fn contents(world: &SimWorld) -> String {
     let ports = world.ports();
+    let runtime = ports.runtime.clone();
     let look = async {
         let (engine, report) = Engine::open(config(), ports).await.expect("it opens");
         assert_eq!(report.damage, [] as [&str; 0]);
@@ -146,6 +152,7 @@ fn contents(world: &SimWorld) -> String {
                 lines.push(format!("  {}", line(&engine, &bucket, &version).await));
             }
         }
+        lines.extend(parts::contents(&engine, &runtime).await);
         for (kind, name) in [SECRET, OPEN] {
             let document = engine.document(kind, name).expect("it reads").expect("it is there");
             let text = String::from_utf8_lossy(&document.bytes).into_owned();
@@ -212,6 +219,7 @@ fn write(folder: &Path) {
             runtime.sleep(Duration::from_secs(3)).await;
         }
         put(&engine, "plain", "late", 2_000, 99).await;
+        parts::fill(&engine, &runtime).await;
         engine.close().await.expect("it closes");
     };
     world.run(fill).expect("nothing stops it");
@@ -289,10 +297,12 @@ async fn put(engine: &Engine, bucket: &str, key: &str, len: usize, fill: u8) {
         user_metadata: Vec::new(),
         condition: WriteCondition::default(),
     };
-    let bytes =
-        (0..len).map(|at| fill.wrapping_add(u8::try_from(at % 251).expect("small"))).collect();
-    let body = pin!(Once(Some(bytes)));
+    let body = pin!(Once(Some(bytes(len, fill))));
     engine.put_object(put, body).await.expect("written");
+}
+
+fn bytes(len: usize, fill: u8) -> Bytes {
+    (0..len).map(|at| fill.wrapping_add(u8::try_from(at % 251).expect("small"))).collect()
 }
 
 /// A body of one piece.

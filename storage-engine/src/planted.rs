@@ -3,7 +3,7 @@
 //! Without the feature `planted-bugs` a [`Planted`] has no content and every question is answered
 //! no, so that nothing of this is left in a product.
 
-/// A bug in the order of writes, flushes and answers.
+/// A bug in the order of writes, flushes and answers, or in what commands change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PlantedBug {
     /// The log answers without having flushed.
@@ -22,6 +22,10 @@ pub enum PlantedBug {
     AppendBehindOldTail,
     /// An error of a flush that ran beside the writer is forgotten.
     SwallowedFlushError,
+    /// A copy does not hold what it refers to: bytes go with its source.
+    CopyWithoutReference,
+    /// A sweep also takes what is newer than the drop.
+    SweepBeyondDrop,
 }
 
 /// Which bug is planted, if any.

@@ -68,7 +68,12 @@ fn wanted<'a>(bucket: &'a Bucket, list: &ListAction) -> VecDeque<Wanted<'a>> {
             .flatten()
             .map(|at| &key[..list.prefix.len() + at + list.delimiter.len()]);
         let shown = common.unwrap_or(key);
-        if after.is_some_and(|after| shown <= after) {
+        // A place inside a common prefix does not say whether that was shown.
+        let is_behind = |after: &str| match common {
+            Some(common) if after != common && after.starts_with(common) => **key > *after,
+            _ => shown > after,
+        };
+        if after.is_some_and(|after| !is_behind(after)) {
             continue;
         }
         if !list.versions && versions[0].marker {
@@ -99,12 +104,15 @@ pub(super) fn check(bucket: &Bucket, list: &ListAction, page: &ListReply) -> Res
         let line = wanted.pop_front().ok_or_else(|| format!("{entry:?} behind the end"))?;
         line.fits(entry)?;
     }
-    let first_left = wanted.front().map(Wanted::text);
+    let first_left = wanted.front();
     match (&page.next, first_left) {
-        (None, Some(left)) => Err(format!("LOST: {left:?} is left out at the end")),
+        (None, Some(left)) => Err(format!("LOST: {:?} is left out at the end", left.text())),
         // Versions of one key may be split over pages.
-        (Some(next), Some(left)) if left <= next.as_str() && !list.versions => {
-            Err(format!("LOST: {left:?} lies before the continuation {next:?}"))
+        (Some(next), Some(Wanted::Prefix(left))) if next.starts_with(left) && next != left => {
+            Ok(())
+        }
+        (Some(next), Some(left)) if left.text() <= next.as_str() && !list.versions => {
+            Err(format!("LOST: {:?} lies before the continuation {next:?}", left.text()))
         }
         (Some(next), _) if list.after.as_ref().is_some_and(|after| next < after) => {
             Err(format!("the continuation {next:?} leads backwards"))

@@ -13,10 +13,12 @@ mod listing;
 mod machine;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod upload_tests;
 
 pub(crate) use bucket::{
-    Bucket, BucketAction, BucketMachine, BucketReply, ObjectCondition, Observed, SeenVersion,
-    Version, headers_of_stored,
+    Bucket, BucketAction, BucketMachine, BucketReply, Completing, ObjectCondition, Observed,
+    PartRefusal, SeenPart, SeenUpload, SeenVersion, Upload, Version, headers_of_stored,
 };
 pub(crate) use content::{Content, ReadBytes};
 pub(crate) use document::{DocumentAction, DocumentMachine, DocumentReply, DocumentState};

@@ -56,6 +56,7 @@ fn seen(number: u64, version: VersionId, latest: bool) -> SeenVersion {
         etag: content.etag().as_str().to_owned(),
         modified: time(number),
         headers: Some(headers_of_stored(&content.headers(), &content.user_metadata())),
+        parts: Some(Vec::new()),
     }
 }
 
@@ -93,7 +94,8 @@ fn observed(versioning: Versioning, versions: Vec<SeenVersion>) -> BucketReply {
         bytes: versions.iter().map(|version| version.size).sum(),
     };
     let bucket = Some((ID, versioning));
-    BucketReply::Observed(Box::new(Observed { bucket, versions, stats: Some(stats) }))
+    let (uploads, stats) = (Vec::new(), Some(stats));
+    BucketReply::Observed(Box::new(Observed { bucket, versions, uploads, swept: true, stats }))
 }
 
 #[test]

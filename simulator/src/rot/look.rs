@@ -176,7 +176,7 @@ impl LookAt<'_> {
             }
             if range.is_none() {
                 let right = version.map_or_else(
-                    || md5_simd::digest_hex(&bytes) == info.etag.as_str(),
+                    || !info.parts.is_empty() || md5_simd::digest_hex(&bytes) == info.etag.as_str(),
                     |version| version.content.bytes() == bytes,
                 );
                 if !right {

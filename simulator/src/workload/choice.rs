@@ -7,6 +7,7 @@ use coffer_storage_engine::object::VersionId;
 use coffer_storage_engine::object::get::ByteRange;
 
 use super::body::Ending;
+use super::choose_parts::Copying;
 use super::session::Session;
 use crate::model::{
     Bucket, BucketAction, Content, DocumentAction, DocumentState, ListAction, ObjectCondition,
@@ -30,18 +31,24 @@ pub(crate) struct Profile {
     keys: Vec<Arc<str>>,
     /// Chances of each size of an object: empty, tiny, small, at the border, large.
     sizes: [u64; 5],
-    /// Chances of: put, remove, remove a version, read, list, bucket, document.
-    weights: [u64; 7],
+    /// Chances of: put, remove, remove a version, read, list, bucket, document; and of: begin an
+    /// upload, put a part, copy one, complete, abort, list, copy, drop a prefix.
+    weights: [u64; WEIGHTS],
     /// The longest wait between two operations of a client, in microseconds.
     pub(crate) think_micros: u64,
 }
 
 impl Profile {
-    pub(super) fn draw(rng: &mut Rng) -> Self {
+    pub(super) fn draw(rng: &mut Rng, kind: Kind) -> Self {
         let keys = keys(rng);
-        let mut weights = [30, 8, 6, 10, 4, 2, 3];
+        let mut weights = [30, 8, 6, 10, 4, 2, 3, 4, 12, 4, 6, 1, 2, 10, 1];
         for weight in &mut weights {
             *weight *= *rng.pick(&[1, 1, 2, 4]);
+        }
+        match kind {
+            Kind::Any if rng.chance(2, 3) => {}
+            Kind::Any | Kind::Plain => weights[OF_PLAIN..].fill(0),
+            Kind::Parts => weights[WEIGHTS - 1] *= 3,
         }
         Self {
             clients: 1 + rng.index(4),
@@ -54,6 +61,20 @@ impl Profile {
         }
     }
 }
+
+/// Which operations a run has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Any,
+    /// No uploads, copies and drops.
+    Plain,
+    /// All of them.
+    Parts,
+}
+
+/// Weights of all operations, and of those on whole objects among them.
+const WEIGHTS: usize = 15;
+const OF_PLAIN: usize = 7;
 
 /// The keys of a run: some flat, some nested, some odd.
 fn keys(rng: &mut Rng) -> Vec<Arc<str>> {
@@ -90,6 +111,8 @@ pub(crate) enum Choice {
     Bucket(&'static str, BucketAction, Ending),
     /// On a document.
     Document((&'static str, &'static str), DocumentAction),
+    /// A copy between buckets or within one.
+    Copy(Copying),
 }
 
 impl Session {
@@ -118,7 +141,8 @@ impl Session {
             3 => self.choose_read(&bucket),
             4 => BucketAction::List(self.choose_list(&bucket)),
             5 => self.choose_setting(&bucket),
-            _ => return self.choose_document(name),
+            6 => return self.choose_document(name),
+            which => return self.choose_upload(name, &bucket, which - OF_PLAIN),
         };
         Choice::Bucket(name, action, Ending::Clean)
     }
@@ -216,8 +240,13 @@ impl Session {
         Choice::Document(name, DocumentAction::Put { expected, bytes })
     }
 
+    /// Any key.
+    pub(super) fn any_key(&mut self) -> Arc<str> {
+        Arc::clone(self.rng.pick(&self.profile.keys))
+    }
+
     /// A key, mostly one that is there.
-    fn key(&mut self, bucket: &Bucket) -> Arc<str> {
+    pub(super) fn key(&mut self, bucket: &Bucket) -> Arc<str> {
         let there: Vec<_> = bucket.keys().collect();
         if there.is_empty() || self.rng.chance(1, 8) {
             return Arc::clone(self.rng.pick(&self.profile.keys));
@@ -233,7 +262,7 @@ impl Session {
         *self.rng.pick(&ids)
     }
 
-    fn condition(&mut self, bucket: &Bucket, key: &str) -> ObjectCondition {
+    pub(super) fn condition(&mut self, bucket: &Bucket, key: &str) -> ObjectCondition {
         let there = bucket.current_content(key).cloned().unwrap_or_else(|| Content::new(1, 1));
         match self.rng.below(16) {
             0 => ObjectCondition::IfAbsent,
@@ -245,7 +274,7 @@ impl Session {
     }
 
     /// New bytes, of a size that this run likes.
-    fn content(&mut self) -> Content {
+    pub(super) fn content(&mut self) -> Content {
         let limits = crate::limits::SMALL_MAX;
         let rng = &mut self.rng;
         let size = match weighted(rng, &self.profile.sizes) {

@@ -24,9 +24,10 @@ use super::choice::{Choice, SECRET};
 use super::session::{Answer, SessionHandle};
 use crate::model::{
     BucketAction, BucketReply, Content, DocumentAction, DocumentReply, Entry, ListAction,
-    ListReply, ObjectCondition, ReadBytes, SeenVersion, headers_of_stored,
+    ListReply, ObjectCondition, PartRefusal, ReadBytes, SeenVersion, headers_of_stored,
 };
 use crate::rng::Rng;
+use crate::scene::Activity;
 use crate::world::Watch;
 
 /// Whoever owns the buckets.
@@ -61,6 +62,7 @@ impl Client {
             match choice {
                 Choice::Bucket(name, action, ending) => self.on_bucket(name, action, ending).await,
                 Choice::Document(name, action) => self.on_document(name, action).await,
+                Choice::Copy(copy) => self.on_copy(copy).await,
             }
         }
     }
@@ -74,22 +76,35 @@ impl Client {
             (id, Rng::new(seed, "body"))
         };
         self.watch.tell("call", id, || format!("{id} {name} {action:?}"));
-        let version_goes = matches!(&action, BucketAction::Remove { version: Some(_), .. });
-        if version_goes {
-            self.watch.deleting_version(true);
+        let activity = match &action {
+            BucketAction::Remove { version: Some(_), .. } => Some(Activity::VersionDelete),
+            BucketAction::Complete(_) => Some(Activity::UploadComplete),
+            BucketAction::Drop { .. } => Some(Activity::DropPrefix),
+            _ => None,
+        };
+        if let Some(activity) = activity {
+            self.watch.begins(activity);
         }
         let answer = self.ask_bucket(name, &action, body, rng).await;
         // What is answered while the power goes off is heard by nobody.
         if self.watch.is_over() {
             return;
         }
-        if version_goes {
-            self.watch.deleting_version(false);
-        }
         self.watch.tell("answer", id, || format!("{id} {name} {answer:?}"));
-        let mut session = self.session.lock();
-        session.admit(&format!("bucket {name}, operation {id}: {action:?}"), &answer);
-        session.answer_bucket(name, id, answer);
+        let waits = {
+            let mut session = self.session.lock();
+            session.admit(&format!("bucket {name}, operation {id}: {action:?}"), &answer);
+            session.answer_bucket(name, id, answer);
+            activity == Some(Activity::DropPrefix) && session.rng.chance(1, 2)
+        };
+        if waits {
+            self.wait_for_sweeps(name).await;
+        }
+        if let Some(activity) = activity
+            && !self.watch.is_over()
+        {
+            self.watch.ends(activity);
+        }
     }
 
     pub(crate) async fn on_document(
@@ -154,7 +169,20 @@ impl Client {
                 got.map_or_else(object_failure, Answer::Reply)
             }
             BucketAction::List(list) => self.list_page(name, list).await,
-            BucketAction::Observe => Answer::Wrong("observed by itself".into()),
+            BucketAction::Observe | BucketAction::Source { .. } => {
+                Answer::Wrong("asked by others".into())
+            }
+            BucketAction::Drop { prefix } => self.drop_below(bucket, prefix).await,
+            BucketAction::Begin { .. }
+            | BucketAction::PutPart { .. }
+            | BucketAction::PartBroken { .. }
+            | BucketAction::Complete(_)
+            | BucketAction::Abort { .. }
+            | BucketAction::ListParts { .. }
+            | BucketAction::ListUploads { .. } => {
+                let asked = self.ask_upload(bucket, action, body, rng).await;
+                asked.map_or_else(object_failure, Answer::Reply)
+            }
         }
     }
 
@@ -280,7 +308,7 @@ impl Client {
     }
 }
 
-fn object_key(key: &str) -> ObjectKey {
+pub(super) fn object_key(key: &str) -> ObjectKey {
     ObjectKey::parse(key).expect("a valid key")
 }
 
@@ -295,7 +323,7 @@ fn put(bucket: BucketName, key: &str, content: &Content, when: &ObjectCondition)
     }
 }
 
-fn write(condition: &ObjectCondition) -> WriteCondition {
+pub(super) fn write(condition: &ObjectCondition) -> WriteCondition {
     let tag = |content: &Content| Some(TagCondition::OneOf(vec![content.etag().clone()]));
     let mut wanted = WriteCondition::default();
     match condition {
@@ -318,6 +346,7 @@ pub(crate) fn seen(info: &VersionInfo, with_headers: bool) -> SeenVersion {
         etag: info.etag.as_str().to_owned(),
         modified: info.modified,
         headers: with_headers.then(|| headers_of_stored(&info.headers, &info.user_metadata)),
+        parts: Some(info.parts.iter().map(|part| (part.number.get(), part.size)).collect()),
     }
 }
 
@@ -331,6 +360,7 @@ fn summary(item: &coffer_storage_engine::object::list::ObjectSummary) -> SeenVer
         etag: item.etag.as_str().to_owned(),
         modified: item.modified,
         headers: None,
+        parts: None,
     }
 }
 
@@ -341,7 +371,7 @@ fn version_entry(entry: &ListEntry<VersionInfo>) -> Entry {
     }
 }
 
-fn bucket_failure(error: BucketError) -> Answer<BucketReply> {
+pub(super) fn bucket_failure(error: BucketError) -> Answer<BucketReply> {
     match error {
         BucketError::NotFound(_) => Answer::Reply(BucketReply::NoBucket),
         BucketError::Exists { owner: OWNER, .. } => Answer::Reply(BucketReply::Exists),
@@ -364,6 +394,15 @@ pub(super) fn object_failure(error: ObjectError) -> Answer<BucketReply> {
         ObjectError::WrongLength { .. } | ObjectError::Md5Mismatch | ObjectError::Body(_) => {
             BucketReply::BodyRefused
         }
+        ObjectError::NoSuchUpload => BucketReply::NoUpload,
+        ObjectError::InvalidPart { number } => {
+            BucketReply::PartRefused(PartRefusal::Invalid(number.get()))
+        }
+        ObjectError::PartTooSmall { number, .. } => {
+            BucketReply::PartRefused(PartRefusal::TooSmall(number.get()))
+        }
+        // What it needs changed each time that it was tried.
+        ObjectError::Conflict => return Answer::Refused,
         ObjectError::Metadata(error) => return metadata_failure(&error),
         ObjectError::Corrupt => return Answer::Wrong("TORN: stored bytes are damaged".into()),
         error => return Answer::Wrong(error.to_string()),

@@ -2,10 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
+use coffer_storage_engine::Limits;
 use coffer_types::BucketId;
 
-use super::choice::Profile;
+use super::choice::{Kind, Profile};
+use super::feed::FeedLog;
 use crate::model::{
     BucketAction, BucketMachine, BucketReply, DocumentAction, DocumentMachine, DocumentReply,
     History, OpId, Violation,
@@ -19,10 +22,21 @@ pub(crate) enum Answer<R> {
     Reply(R),
     /// Refused for want of space; nothing has changed.
     Full,
+    /// Given up for others' sake; nothing has changed.
+    Refused,
     /// Failed in a way that promises nothing.
     Unknown(String),
     /// An answer that the store must never give.
     Wrong(String),
+}
+
+/// What limits say about completions.
+#[derive(Clone, Copy)]
+pub(super) struct CompletingRules {
+    /// The fewest bytes of all parts of an upload but the last.
+    pub(super) part_min: u64,
+    /// Whether completions are forgotten within a run.
+    pub(super) may_forget: bool,
 }
 
 /// The state of a run that outlives the engine's processes.
@@ -33,6 +47,9 @@ pub(crate) struct Session {
     pub(crate) documents: BTreeMap<(&'static str, &'static str), History<DocumentMachine>>,
     bucket_ids: BTreeSet<BucketId>,
     last_op: OpId,
+    /// What a reader of the feed sees; none in most runs.
+    pub(super) feed: Option<FeedLog>,
+    pub(super) completing: CompletingRules,
     /// Operations that clients may still begin.
     pub(crate) budget: u64,
     /// Operations that were answered.
@@ -52,10 +69,11 @@ pub(crate) struct Session {
 pub(crate) struct SessionHandle(Arc<Mutex<Session>>);
 
 impl SessionHandle {
-    pub(crate) fn new(seed: u64, operations: u64) -> Self {
+    pub(crate) fn new(seed: u64, operations: u64, kind: Kind, limits: &Limits) -> Self {
         let mut rng = Rng::new(seed, "workload");
-        let profile = Profile::draw(&mut rng);
+        let profile = Profile::draw(&mut rng, kind);
         let buckets = profile.buckets.iter().map(|name| (*name, History::default())).collect();
+        let has_feed = rng.chance(1, 3);
         let documents = profile.documents.iter().map(|name| (*name, History::default())).collect();
         Self(Arc::new(Mutex::new(Session {
             rng,
@@ -64,6 +82,11 @@ impl SessionHandle {
             documents,
             bucket_ids: BTreeSet::new(),
             last_op: 0,
+            feed: (kind != Kind::Plain && has_feed).then(FeedLog::default),
+            completing: CompletingRules {
+                part_min: limits.part_min,
+                may_forget: limits.remember_completion < Duration::from_hours(1),
+            },
             budget: operations,
             answered: 0,
             stopping: false,
@@ -94,6 +117,9 @@ impl Session {
 
     pub(crate) fn call_bucket(&mut self, name: &'static str, action: BucketAction) -> OpId {
         let id = self.op();
+        if let Some(feed) = &mut self.feed {
+            feed.call(name, id, &action);
+        }
         self.bucket(name).call(id, action);
         id
     }
@@ -120,9 +146,12 @@ impl Session {
         {
             self.violated(format!("{name}: the bucket id {bucket:?} is used again"));
         }
+        if let (Some(feed), Answer::Reply(reply)) = (&mut self.feed, &answer) {
+            feed.reply(id, reply);
+        }
         let judged = match answer {
             Answer::Reply(reply) => self.bucket(name).reply(id, &reply),
-            Answer::Full => self.bucket(name).refused(id),
+            Answer::Full | Answer::Refused => self.bucket(name).refused(id),
             Answer::Unknown(_) | Answer::Wrong(_) => Ok(()),
         };
         if let Err(violation) = judged {
@@ -139,7 +168,7 @@ impl Session {
         self.answered += 1;
         let judged = match answer {
             Answer::Reply(reply) => self.document(name).reply(id, &reply),
-            Answer::Full => self.document(name).refused(id),
+            Answer::Full | Answer::Refused => self.document(name).refused(id),
             Answer::Unknown(_) | Answer::Wrong(_) => Ok(()),
         };
         if let Err(violation) = judged {
@@ -150,7 +179,7 @@ impl Session {
     /// Looks at an answer that is no reply: whether the store may give it now.
     pub(crate) fn admit<R>(&mut self, asked: &str, answer: &Answer<R>) {
         match answer {
-            Answer::Reply(_) => {}
+            Answer::Reply(_) | Answer::Refused => {}
             Answer::Full if self.may_fill => {}
             Answer::Full => self.violated(format!("{asked}: full, although there is space")),
             Answer::Unknown(_) if self.may_fail || self.may_fill => self.stopping = true,

@@ -26,7 +26,7 @@ use std::time::Duration;
 use coffer_storage_engine::ports::World;
 
 use crate::disk::{Disk, DiskFaults};
-use crate::scene::{Phase, Scene};
+use crate::scene::{Activity, Phase, Scene};
 use executor::Executor;
 use runtime::{SimClock, SimRand, SimRuntime};
 
@@ -146,9 +146,14 @@ impl Watch {
         self.0.event(kind, &[number], text);
     }
 
-    /// Counts deletions of versions that are under way, for faults aimed at them.
-    pub(crate) fn deleting_version(&self, begins: bool) {
-        self.0.count_delete(begins);
+    /// A client begins something that faults may be aimed at.
+    pub(crate) fn begins(&self, activity: Activity) {
+        self.0.count(activity, true);
+    }
+
+    /// It was answered.
+    pub(crate) fn ends(&self, activity: Activity) {
+        self.0.count(activity, false);
     }
 }
 

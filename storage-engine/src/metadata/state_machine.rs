@@ -15,6 +15,7 @@ use super::apply::{LogPoint, apply};
 use super::command::{Command, Outcome};
 use crate::drive::log::{GroupTails, LogPlace};
 use crate::index::{Index, IndexView, IndexWriter, Position};
+use crate::planted::Planted;
 use crate::ports::Applied;
 
 /// The answer to a proposal.
@@ -96,12 +97,13 @@ pub(crate) struct StateMachines {
     /// Set when a command could not be applied: nothing is applied behind it.
     stopped: Option<MetadataError>,
     applied: u64,
+    planted: Planted,
 }
 
 impl StateMachines {
-    pub(crate) fn new(groups: Vec<Group>) -> Self {
+    pub(crate) fn new(groups: Vec<Group>, planted: Planted) -> Self {
         let groups = groups.into_iter().map(|group| (group.id, group)).collect();
-        Self { groups, stopped: None, applied: 0 }
+        Self { groups, stopped: None, applied: 0, planted }
     }
 
     /// Whether the machines go on; if not, why they stopped.
@@ -152,7 +154,7 @@ impl StateMachines {
             if !commands.iter().any(|placed| mine(&placed)) {
                 continue;
             }
-            if let Err(error) = apply_to(group, commands, end, &mut outcomes) {
+            if let Err(error) = apply_to(group, commands, end, self.planted, &mut outcomes) {
                 return Err(self.stop(error));
             }
         }
@@ -251,6 +253,7 @@ fn apply_to(
     group: &mut Group,
     commands: &[Placed<'_>],
     end: BatchEnd,
+    planted: Planted,
     outcomes: &mut [Outcome],
 ) -> Result<(), MetadataError> {
     let id = group.id;
@@ -258,7 +261,7 @@ fn apply_to(
     let mut position = transaction.position();
     let mine = commands.iter().zip(outcomes).filter(|(placed, _)| placed.point.group == id);
     for (placed, outcome) in mine {
-        *outcome = apply(&mut transaction, placed.point, placed.command)?;
+        *outcome = apply(&mut transaction, placed.point, placed.command, planted)?;
         position.term = placed.term;
         position.index = placed.point.index;
     }

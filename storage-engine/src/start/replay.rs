@@ -134,7 +134,7 @@ impl Replay<'_> {
             indexes::open(self.world, paths, group, self.limits, anew, report)
         };
         let groups: Result<Vec<_>, _> = all_groups().map(open).collect();
-        Ok(StateMachines::new(groups?))
+        Ok(StateMachines::new(groups?, self.limits.planted))
     }
 
     fn replay(

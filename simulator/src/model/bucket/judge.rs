@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use coffer_storage_engine::object::VersionId;
+use coffer_storage_engine::bucket::{BucketStats, Versioning};
 use coffer_storage_engine::object::get::ByteRange;
+use coffer_storage_engine::object::{ETag, VersionId};
 
-use super::{Bucket, BucketAction, BucketReply, Observed, bind_bucket};
+use super::{Bucket, BucketAction, BucketReply, Observed, bind_bucket, judge_uploads};
 use crate::model::content::Content;
 use crate::model::listing;
 
@@ -35,10 +36,13 @@ pub(super) fn read(
             let same = state.as_mut().filter(|now| now.id.is_none_or(|now| now == *id));
             bind_bucket(same, *id)
         }
-        (BucketAction::Stats, BucketReply::Counted(counted)) if *counted == bucket.stats() => {
+        (BucketAction::Stats, BucketReply::Counted(counted)) if bucket.may_count(*counted) => {
             Ok(())
         }
-        (BucketAction::Stats, _) => Err(format!("the counters were {:?}", bucket.stats())),
+        (BucketAction::Stats, _) => {
+            let (stats, dropped) = (bucket.stats(), bucket.dropped());
+            Err(format!("the counters were {stats:?}, and {dropped:?} to sweep"))
+        }
         (BucketAction::Get { key, version, range, head }, _) => {
             let range = range.filter(|_| !head);
             get(state, bucket, (key, *version, range), reply)
@@ -46,8 +50,73 @@ pub(super) fn read(
         (BucketAction::List(list), BucketReply::Listed(listed)) => {
             listing::check(bucket, list, listed)
         }
+        (BucketAction::Source { key, version, tag, range }, _) => {
+            source(bucket, (key, *version, tag, *range), reply)
+        }
+        (BucketAction::PartBroken { key, upload }, reply) => {
+            match (bucket.uploads.find(key, *upload), reply) {
+                (None, BucketReply::NoUpload) | (Some(_), BucketReply::BodyRefused) => Ok(()),
+                (upload, _) => Err(format!("the upload was {upload:?}")),
+            }
+        }
+        (BucketAction::ListParts { key, upload, after, limit }, reply) => {
+            let (of, page) = ((key, *upload), (*after, *limit));
+            judge_uploads::listed_parts(state, bucket, of, page, reply)
+        }
+        (BucketAction::ListUploads { prefix, after, limit }, reply) => {
+            let page = (prefix.as_str(), after.as_deref(), *limit);
+            judge_uploads::listed_uploads(state, bucket, page, reply)
+        }
         _ => Err("no answer to this question".into()),
     }
+}
+
+/// What a copy found.
+fn source(
+    bucket: &Bucket,
+    (key, id, tag, range): (&Arc<str>, Option<VersionId>, &ETag, Option<ByteRange>),
+    reply: &BucketReply,
+) -> Result<(), String> {
+    let versions = bucket.keys.get(key).map_or(&[][..], Vec::as_slice);
+    let found = match id {
+        None => versions.first(),
+        Some(id) => versions.iter().find(|version| version.is(id)),
+    };
+    let Some(version) = found else {
+        return match (id, reply) {
+            (None, BucketReply::NoKey { marker: None }) | (Some(_), BucketReply::NoVersion) => {
+                Ok(())
+            }
+            _ => Err("there was no such source".into()),
+        };
+    };
+    let known = |shown: VersionId| version.id().is_none_or(|id| id == shown);
+    let matches = version.content.etag() == tag;
+    let size = version.content.size();
+    let is_inside = match range {
+        None => true,
+        Some(ByteRange::Between(_, last)) => last < size,
+        Some(range) => range.within(size).is_some(),
+    };
+    let fits = match reply {
+        BucketReply::NoKey { marker: Some(marker) } => {
+            version.marker && id.is_none() && known(*marker)
+        }
+        BucketReply::IsMarker { version: shown } => version.marker && id.is_some() && known(*shown),
+        BucketReply::PreconditionFailed => !version.marker && !matches,
+        BucketReply::RangeOutside { size: shown } => {
+            !version.marker && matches && *shown == size && !is_inside
+        }
+        BucketReply::Source { version: shown } => {
+            !version.marker
+                && matches
+                && is_inside
+                && shown.is_none_or(known)
+                && shown.is_none() == (bucket.versioning == Versioning::Off)
+        }
+        _ => false,
+    };
+    if fits { Ok(()) } else { Err(format!("the source was {version:?}")) }
 }
 
 fn get(
@@ -154,8 +223,15 @@ fn everything(
     if let Some(extra) = rest.next() {
         return Err(format!("a version that must not be there: {extra:?}"));
     }
+    judge_uploads::everything(state, bucket, &observed.uploads)?;
+    if let Some(now) = state.as_mut().filter(|_| observed.swept) {
+        now.dropped = BucketStats::default();
+    }
+    let is_right = |counted: BucketStats| {
+        if observed.swept { counted == bucket.stats() } else { bucket.may_count(counted) }
+    };
     match observed.stats {
-        Some(counted) if counted == bucket.stats() => Ok(()),
+        Some(counted) if is_right(counted) => Ok(()),
         other => Err(format!("the counters are {other:?}, not {:?}", bucket.stats())),
     }
 }

@@ -1,16 +1,28 @@
-//! One bucket name: whether it exists, its keys and their versions.
+//! One bucket name: whether it exists, its keys and their versions, its uploads.
 
+mod action;
 mod judge;
+mod judge_uploads;
+mod reach;
+mod upload;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use coffer_storage_engine::bucket::{BucketStats, Versioning};
-use coffer_storage_engine::object::get::ByteRange;
 use coffer_storage_engine::object::{StoredHeader, VersionId};
 use coffer_types::{BucketId, Timestamp, VersionSeq};
 
-use super::content::{Content, ReadBytes};
-use super::listing::{ListAction, ListReply};
+pub(crate) use action::{
+    BucketAction, BucketOutcome, BucketReply, Completing, ObjectCondition, Observed, PartRefusal,
+    SeenPart, SeenUpload, SeenVersion,
+};
+pub(crate) use upload::{Upload, Uploads};
+
+use action::Completed;
+use upload::Part;
+
+use super::content::Content;
 use super::machine::{Machine, OpId, mix, text_fingerprint};
 
 /// A bucket name.
@@ -32,6 +44,9 @@ pub(crate) struct Bucket {
     pub(super) keys: imbl::OrdMap<Arc<str>, Vec<Version>>,
     /// Stands for `keys`: the sum of the fingerprints of all.
     fingerprint: u64,
+    pub(crate) uploads: Uploads,
+    /// What was dropped and may still be counted.
+    dropped: BucketStats,
 }
 
 /// One version as far as it is known.
@@ -45,149 +60,6 @@ pub(crate) struct Version {
     pub(crate) marker: bool,
     pub(crate) content: Content,
     pub(super) modified: Option<Timestamp>,
-}
-
-/// A condition of a write, on the current version.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum ObjectCondition {
-    /// None.
-    Always,
-    /// There must be no current version.
-    IfAbsent,
-    /// The current version must have the tag of this content.
-    IfMatch(Content),
-    /// The current version must not have the tag of this content.
-    IfNoneMatch(Content),
-}
-
-/// What is asked.
-#[derive(Clone, Debug)]
-pub(crate) enum BucketAction {
-    Create,
-    Delete,
-    SetVersioning(Versioning),
-    Lookup,
-    Stats,
-    Put {
-        key: Arc<str>,
-        content: Content,
-        condition: ObjectCondition,
-    },
-    /// A put whose body breaks off or is not what it claims.
-    PutBroken {
-        key: Arc<str>,
-    },
-    Remove {
-        key: Arc<str>,
-        version: Option<VersionId>,
-        condition: ObjectCondition,
-    },
-    Get {
-        key: Arc<str>,
-        version: Option<VersionId>,
-        range: Option<ByteRange>,
-        head: bool,
-    },
-    List(ListAction),
-    /// Everything, at rest.
-    Observe,
-}
-
-/// What is answered.
-#[derive(Clone, Debug)]
-pub(crate) enum BucketReply {
-    NoBucket,
-    Created(BucketId),
-    Exists,
-    NotEmpty,
-    Done,
-    Found {
-        id: BucketId,
-        versioning: Versioning,
-    },
-    Counted(BucketStats),
-    PreconditionFailed,
-    NothingToMatch,
-    BodyRefused,
-    Written {
-        version: Option<VersionId>,
-        etag: String,
-        size: u64,
-        modified: Timestamp,
-    },
-    Removed {
-        version: Option<VersionId>,
-        marker: bool,
-    },
-    NoKey {
-        marker: Option<VersionId>,
-    },
-    NoVersion,
-    IsMarker {
-        version: VersionId,
-    },
-    RangeOutside {
-        size: u64,
-    },
-    /// A version and its bytes; a look at it alone has none.
-    Read {
-        seen: Box<SeenVersion>,
-        range: Option<(u64, u64)>,
-        bytes: Option<ReadBytes>,
-    },
-    Listed(ListReply),
-    Observed(Box<Observed>),
-}
-
-/// A version as a reply shows it.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct SeenVersion {
-    pub(crate) key: String,
-    /// Not shown in listings of current objects.
-    pub(crate) version: Option<VersionId>,
-    pub(crate) latest: bool,
-    pub(crate) marker: bool,
-    pub(crate) size: u64,
-    pub(crate) etag: String,
-    pub(crate) modified: Timestamp,
-    /// Headers and metadata in one text; none in listings.
-    pub(crate) headers: Option<String>,
-}
-
-/// Everything about a bucket at rest.
-#[derive(Clone, Debug)]
-pub(crate) struct Observed {
-    pub(crate) bucket: Option<(BucketId, Versioning)>,
-    pub(crate) versions: Vec<SeenVersion>,
-    pub(crate) stats: Option<BucketStats>,
-}
-
-/// What an operation must answer, as far as the machine knows.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum BucketOutcome {
-    NoBucket,
-    Exists,
-    NotEmpty,
-    Created,
-    Done,
-    PreconditionFailed,
-    NothingToMatch,
-    BodyRefused,
-    /// The version that the operation itself made.
-    Written {
-        versioning: Versioning,
-    },
-    /// A marker that the operation itself made, or the object of a bucket never versioned.
-    Hidden {
-        versioning: Versioning,
-    },
-    /// What became of a named version.
-    RemovedVersion {
-        version: VersionId,
-        marker: bool,
-    },
-    /// The state that a read saw.
-    Seen(Option<Bucket>),
 }
 
 /// The machine of one bucket name.
@@ -213,6 +85,7 @@ impl Version {
             && seen.marker == self.marker
             && seen.size == self.content.size()
             && seen.etag == self.content.etag().as_str()
+            && seen.parts.as_ref().is_none_or(|parts| *parts == self.content.parts())
             && self.modified.is_none_or(|modified| modified == seen.modified)
             && seen.headers.as_ref().is_none_or(|seen| *seen == headers);
         if fits { Ok(()) } else { Err(format!("saw {seen:?} instead of {self:?}")) }
@@ -234,7 +107,10 @@ fn headers_of(content: &Content, marker: bool) -> String {
 impl Bucket {
     fn fingerprint(&self) -> u64 {
         let id = self.id.map_or(0, |id| mix(u64::from(id.epoch.0) + 1, id.counter));
-        [id, self.versioning as u64].into_iter().fold(self.fingerprint, mix)
+        let BucketStats { objects, versions, delete_markers, bytes } = self.dropped;
+        let dropped = [objects, versions, delete_markers, bytes].into_iter().fold(0, mix);
+        let numbers = [id, self.versioning as u64, self.uploads.fingerprint, dropped];
+        numbers.into_iter().fold(self.fingerprint, mix)
     }
 
     pub(crate) fn versioning(&self) -> Versioning {
@@ -249,6 +125,11 @@ impl Bucket {
     /// Every key with its versions, newest first.
     pub(crate) fn versions(&self) -> impl Iterator<Item = (&Arc<str>, &[Version])> {
         self.keys.iter().map(|(key, versions)| (key, versions.as_slice()))
+    }
+
+    /// Versions of a key, newest first.
+    pub(crate) fn versions_of(&self, key: &str) -> &[Version] {
+        self.keys.get(key).map_or(&[][..], Vec::as_slice)
     }
 
     /// Ids of a key's versions as far as they are known, newest first.
@@ -338,18 +219,77 @@ impl Bucket {
         }
     }
 
-    /// What its counters must say.
+    /// What its counters must say once everything that was dropped is swept.
     pub(crate) fn stats(&self) -> BucketStats {
         let mut stats = BucketStats::default();
-        for versions in self.keys.values() {
-            stats.objects += u64::from(!versions[0].marker);
-            for version in versions {
-                stats.delete_markers += u64::from(version.marker);
-                stats.versions += u64::from(!version.marker);
-                stats.bytes += version.content.size();
-            }
-        }
+        self.keys.values().for_each(|versions| count(&mut stats, versions));
         stats
+    }
+
+    /// What was dropped and may still be counted.
+    pub(crate) fn dropped(&self) -> BucketStats {
+        self.dropped
+    }
+
+    /// Whether its counters may say so.
+    fn may_count(&self, counted: BucketStats) -> bool {
+        let (least, more) = (self.stats(), self.dropped);
+        let within = |counted, least, more| (least..=least + more).contains(&counted);
+        within(counted.objects, least.objects, more.objects)
+            && within(counted.versions, least.versions, more.versions)
+            && within(counted.delete_markers, least.delete_markers, more.delete_markers)
+            && within(counted.bytes, least.bytes, more.bytes)
+    }
+
+    fn drop_below(&mut self, prefix: &str) {
+        self.uploads.drop_below(prefix);
+        let gone: Vec<_> =
+            self.keys.keys().filter(|key| key.starts_with(prefix)).cloned().collect();
+        for key in gone {
+            count(&mut self.dropped, &self.keys[&key]);
+            self.change(&key, Vec::clear);
+        }
+        if prefix.is_empty() {
+            // What a whole bucket holds leaves its counters at once.
+            self.dropped = BucketStats::default();
+        }
+    }
+
+    fn complete(&mut self, id: OpId, asked: &Completing) -> BucketOutcome {
+        let Some(upload) = self.uploads.find(&asked.key, asked.upload) else {
+            let before = self.uploads.done_before(asked).cloned();
+            return before.map_or(BucketOutcome::NoUpload, BucketOutcome::Completed);
+        };
+        if let Some(refusal) = self.refuses(&asked.key, &asked.condition) {
+            return refusal;
+        }
+        let parts = match upload.plan(&asked.list, asked.part_min) {
+            Ok(parts) => parts,
+            Err(why) => return BucketOutcome::PartRefused(why),
+        };
+        let content = Content::of_parts(upload.number, parts.iter().copied());
+        let completed = Completed {
+            by: id,
+            versioning: self.versioning,
+            etag: content.etag().clone(),
+            size: content.size(),
+            parts: parts.len(),
+            seq: None,
+        };
+        self.uploads.take(&asked.key, asked.upload);
+        self.push(&asked.key, id, content, false);
+        self.uploads.remember(asked, completed.clone());
+        BucketOutcome::Completed(completed)
+    }
+
+    /// The extents that something refers to, with their lengths.
+    pub(crate) fn extents(&self, into: &mut BTreeMap<u64, u64>) {
+        for version in self.keys.values().flatten() {
+            version.content.extents(into);
+        }
+        for part in self.uploads.open.values().flatten().flat_map(|open| open.parts.values()) {
+            part.content.extents(into);
+        }
     }
 
     fn remove(
@@ -373,6 +313,16 @@ impl Bucket {
             self.push(key, id, Content::none(), true);
         }
         BucketOutcome::Hidden { versioning }
+    }
+}
+
+/// Adds the versions of a key.
+fn count(stats: &mut BucketStats, versions: &[Version]) {
+    stats.objects += u64::from(!versions[0].marker);
+    for version in versions {
+        stats.delete_markers += u64::from(version.marker);
+        stats.versions += u64::from(!version.marker);
+        stats.bytes += version.content.size();
     }
 }
 
@@ -415,7 +365,8 @@ fn fingerprint(key: &str, versions: &[Version]) -> u64 {
         let seq = version.seq.map_or(0, |seq| seq.0 + 1);
         let modified = version.modified.map_or(0, |modified| modified.as_millis() + 1);
         let null = u64::from(version.null);
-        [version.by, seq, modified, null].into_iter().fold(hash, mix)
+        let content = version.content.fingerprint();
+        [version.by, seq, modified, null, content].into_iter().fold(hash, mix)
     })
 }
 
@@ -427,10 +378,17 @@ impl BucketState {
                 return BucketOutcome::Exists;
             }
             let (versioning, keys) = (Versioning::Off, imbl::OrdMap::new());
-            self.bucket = Some(Bucket { id: None, versioning, keys, fingerprint: 0 });
+            self.bucket = Some(Bucket {
+                id: None,
+                versioning,
+                keys,
+                fingerprint: 0,
+                uploads: Uploads::default(),
+                dropped: BucketStats::default(),
+            });
             return BucketOutcome::Created;
         }
-        if BucketMachine::only_reads(action) && !matches!(action, BucketAction::PutBroken { .. }) {
+        if action.only_reads() && !matches!(action, BucketAction::PutBroken { .. }) {
             return BucketOutcome::Seen(self.bucket.clone());
         }
         let Some(bucket) = &mut self.bucket else {
@@ -457,7 +415,53 @@ impl BucketState {
             BucketAction::Remove { key, version, condition } => {
                 bucket.remove(key, id, *version, condition)
             }
+            BucketAction::Begin { key, number } => {
+                bucket.uploads.begin(key, id, *number);
+                BucketOutcome::Begun
+            }
+            BucketAction::PutPart { key, upload, number, content } => {
+                let part = Part { by: id, content: content.clone(), modified: None };
+                if bucket.uploads.put_part(key, *upload, *number, part) {
+                    BucketOutcome::PartPut
+                } else {
+                    BucketOutcome::NoUpload
+                }
+            }
+            BucketAction::Complete(asked) => bucket.complete(id, asked),
+            BucketAction::Abort { key, upload } => match bucket.uploads.take(key, *upload) {
+                Some(_) => BucketOutcome::Done,
+                None => BucketOutcome::NoUpload,
+            },
+            BucketAction::Drop { prefix } => {
+                bucket.drop_below(prefix);
+                BucketOutcome::Done
+            }
             _ => BucketOutcome::BodyRefused,
+        }
+    }
+
+    /// Other ways in which an operation may take effect.
+    fn other_ways(&self, id: OpId, action: &BucketAction) -> Option<(Self, BucketOutcome)> {
+        let mut other = self.clone();
+        match (action, &mut other.bucket) {
+            (BucketAction::Create, None) if !self.leaving.is_empty() => {
+                Some((other, BucketOutcome::Exists))
+            }
+            // It helps to finish what another began.
+            (BucketAction::Delete, None) if !self.leaving.is_empty() => {
+                other.leaving.insert(id);
+                Some((other, BucketOutcome::Done))
+            }
+            // What was dropped counts until it is swept.
+            (BucketAction::Delete, Some(bucket)) if bucket.dropped != BucketStats::default() => {
+                bucket.keys.is_empty().then_some((other, BucketOutcome::NotEmpty))
+            }
+            (BucketAction::Complete(asked), Some(bucket)) if asked.may_forget => {
+                bucket.uploads.done_before(asked)?;
+                bucket.uploads.forget(asked.upload);
+                Some((other, BucketOutcome::NoUpload))
+            }
+            _ => None,
         }
     }
 }
@@ -469,29 +473,11 @@ impl Machine for BucketMachine {
     type Outcome = BucketOutcome;
 
     fn only_reads(action: &BucketAction) -> bool {
-        match action {
-            BucketAction::Create
-            | BucketAction::Delete
-            | BucketAction::SetVersioning(_)
-            | BucketAction::Put { .. }
-            | BucketAction::Remove { .. } => false,
-            BucketAction::Lookup
-            | BucketAction::Stats
-            | BucketAction::PutBroken { .. }
-            | BucketAction::Get { .. }
-            | BucketAction::List(_)
-            | BucketAction::Observe => true,
-        }
+        action.only_reads()
     }
 
     fn conflict(a: &BucketAction, b: &BucketAction) -> bool {
-        if Self::only_reads(a) && Self::only_reads(b) {
-            return false;
-        }
-        match (key_of(a), key_of(b)) {
-            (Some(a), Some(b)) => a == b,
-            _ => true,
-        }
+        !(a.only_reads() && b.only_reads()) && a.reach().meets(b.reach())
     }
 
     fn reply_matters(action: &BucketAction) -> bool {
@@ -506,18 +492,7 @@ impl Machine for BucketMachine {
         let mut after = state.clone();
         let outcome = after.take(id, action);
         let mut ways = vec![(after, outcome)];
-        if state.bucket.is_none() && !state.leaving.is_empty() {
-            match action {
-                BucketAction::Create => ways.push((state.clone(), BucketOutcome::Exists)),
-                // It helps to finish what another began.
-                BucketAction::Delete => {
-                    let mut helped = state.clone();
-                    helped.leaving.insert(id);
-                    ways.push((helped, BucketOutcome::Done));
-                }
-                _ => {}
-            }
-        }
+        ways.extend(state.other_ways(id, action));
         ways
     }
 
@@ -580,13 +555,21 @@ impl Machine for BucketMachine {
                 if *marker != (*versioning != Versioning::Off) {
                     return Err("a marker where there is none, or the reverse".into());
                 }
-                let bucket = now.as_mut().zip(key_of(action));
+                let bucket = now.as_mut().zip(action.key());
                 bucket.map_or(Ok(()), |(bucket, key)| bucket.bind(key, id, *version, None))
             }
             (
                 BucketOutcome::RemovedVersion { version, marker },
                 BucketReply::Removed { version: shown, marker: was },
             ) if marker == was && shown.is_none_or(|shown| shown == *version) => Ok(()),
+            (
+                BucketOutcome::Begun
+                | BucketOutcome::PartPut
+                | BucketOutcome::NoUpload
+                | BucketOutcome::PartRefused(_)
+                | BucketOutcome::Completed(_),
+                _,
+            ) => judge_uploads::answered(now, id, action, outcome, reply),
             _ => Err(format!("expected {outcome:?}")),
         }
     }
@@ -612,16 +595,5 @@ fn bind_bucket(bucket: Option<&mut Bucket>, id: BucketId) -> Result<(), String> 
             Ok(())
         }
         None => Ok(()),
-    }
-}
-
-/// The key of an action on one key.
-fn key_of(action: &BucketAction) -> Option<&Arc<str>> {
-    match action {
-        BucketAction::Put { key, .. }
-        | BucketAction::PutBroken { key }
-        | BucketAction::Remove { key, .. }
-        | BucketAction::Get { key, .. } => Some(key),
-        _ => None,
     }
 }

@@ -25,6 +25,7 @@ use super::MetadataError;
 use super::command::{Command, Outcome};
 use super::rows::{BucketRow, BucketState, Row};
 use crate::index::{TableId, Transaction};
+use crate::planted::Planted;
 
 /// Where in the log a command stands.
 #[derive(Clone, Copy, Debug)]
@@ -42,8 +43,9 @@ pub(crate) fn apply(
     tx: &mut Transaction<'_>,
     at: LogPoint,
     command: &Command,
+    planted: Planted,
 ) -> Result<Outcome, MetadataError> {
-    let mut tables = Tables { tx };
+    let mut tables = Tables { tx, planted };
     let outcome = change(&mut tables, at, command)?;
     feed::tell(&mut tables, at, command, &outcome)?;
     Ok(outcome)
@@ -93,6 +95,7 @@ fn change(
 /// A group's tables, typed.
 pub(super) struct Tables<'tx, 'index> {
     tx: &'tx mut Transaction<'index>,
+    planted: Planted,
 }
 
 impl Tables<'_, '_> {

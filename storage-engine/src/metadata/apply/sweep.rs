@@ -27,6 +27,7 @@ use crate::metadata::tables::{
     part_key, parts_prefix, sweep_key, upload_key, version_key, version_key_stem,
 };
 use crate::object::PartLayout;
+use crate::planted::PlantedBug;
 
 /// The most prefixes of a bucket that are swept at a time.
 const DROPS_MAX: usize = 16;
@@ -216,7 +217,7 @@ fn sweep_prefix(
     for (row_key, value) in page {
         let damaged = MetadataError::Row { table: "versions" };
         let (key, seq) = parse_version_key(&row_key).ok_or(damaged)?;
-        if seq.0 < sweep.before {
+        if seq.0 < sweep.before || tables.planted.is(PlantedBug::SweepBeyondDrop) {
             let row = VersionRow::decode(&value)?;
             let before = last.as_ref().filter(|(other, _)| *other == key);
             let was_current = before.is_none_or(|(_, newer)| newer.0 > sweep.before);

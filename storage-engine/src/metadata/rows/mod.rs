@@ -78,7 +78,7 @@ pub enum TagRow {
 
 impl TagRow {
     /// As clients see it.
-    pub(crate) fn to_etag(&self) -> ETag {
+    pub fn to_etag(&self) -> ETag {
         match self {
             Self::Md5(digest) => ETag::new(hex(digest)),
             Self::Text(text) => ETag::new(text.as_str()),

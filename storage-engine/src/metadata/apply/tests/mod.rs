@@ -22,6 +22,7 @@ use crate::metadata::query;
 use crate::metadata::rows::{BucketRow, TagRow};
 use crate::metadata::tables::{GC, TABLES};
 use crate::object::{ChecksumKind, PartLayout, TagCondition, WriteCondition};
+use crate::planted::Planted;
 use crate::ports::FileSystem;
 
 const BUCKET: BucketId = BucketId { epoch: WriterEpoch(1), counter: 1 };
@@ -61,7 +62,7 @@ impl Machine {
         let mut transaction = self.writer.begin();
         let time = Timestamp::from_millis(index * 1_000);
         let point = LogPoint { group: GroupId(1), index, time };
-        let outcome = apply(&mut transaction, point, command).expect("applies");
+        let outcome = apply(&mut transaction, point, command, Planted::default()).expect("applies");
         transaction.commit(Position { index, ..Position::default() });
         outcome
     }
