@@ -18,6 +18,8 @@ pub struct Signer {
     keys: Keys,
     region: String,
     host: String,
+    /// The service that signatures are made for.
+    service: String,
     /// Added to the clock, to test skew.
     pub seconds_off: i64,
 }
@@ -91,8 +93,16 @@ impl Signer {
             keys: keys.clone(),
             region: "us-east-1".to_owned(),
             host: host.to_owned(),
+            service: "s3".to_owned(),
             seconds_off: 0,
         }
+    }
+
+    /// Signs for another service than S3.
+    #[must_use]
+    pub fn service(mut self, service: &str) -> Self {
+        service.clone_into(&mut self.service);
+        self
     }
 
     /// The request's head, signed, up to and including the empty line.
@@ -116,7 +126,7 @@ impl Signer {
         }
         write!(canonical, "\n{signed_names}\n{}", request.payload_hash)
             .expect("writing to a String");
-        let scope = format!("{date}/{}/s3/aws4_request", self.region);
+        let scope = format!("{date}/{}/{}/aws4_request", self.region, self.service);
         let digest = hex(&Sha256::digest(canonical.as_bytes()));
         let key = self.signing_key(&date);
         let signature =
@@ -142,7 +152,7 @@ impl Signer {
     fn signing_key(&self, date: &str) -> Vec<u8> {
         let key = mac(format!("AWS4{}", self.keys.secret).as_bytes(), date.as_bytes());
         let key = mac(&key, self.region.as_bytes());
-        let key = mac(&key, b"s3");
+        let key = mac(&key, self.service.as_bytes());
         mac(&key, b"aws4_request")
     }
 
