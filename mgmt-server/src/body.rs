@@ -29,8 +29,12 @@ where
     }
 }
 
-/// A body as one of the API's types.
+/// A body as one of the API's types. Only an object is one: serde would read the fields of a struct
+/// from an array as well, and `[]` would empty a whole bucket.
 pub(crate) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Failure> {
+    if !body.trim_ascii_start().starts_with(b"{") {
+        return Err(Failure::no_object());
+    }
     serde_json::from_slice(body).map_err(|error| Failure::json(&error))
 }
 
@@ -77,7 +81,7 @@ mod tests {
     #[test]
     fn malformed_json_is_the_clients_mistake() {
         use coffer_mgmt_api::EmptyBucket;
-        for text in ["", "{", "{}x", "\u{1}", r#"{"unknown": 1}"#, "[[[[[["] {
+        for text in ["", "{", "{}x", "\u{1}", r#"{"unknown": 1}"#, "[[[[", "[]", r#"["a"]"#] {
             let failure = parse::<EmptyBucket>(text.as_bytes()).expect_err("refused");
             assert_eq!(failure.status(), 400, "{text}");
         }

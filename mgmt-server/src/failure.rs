@@ -126,6 +126,12 @@ impl Failure {
         Self::bad_request("malformed-body", "The body cannot be understood", detail)
     }
 
+    /// The body is no JSON object.
+    pub(crate) fn no_object() -> Self {
+        let detail = "the body is not a JSON object: send one in braces".to_owned();
+        Self::bad_request("malformed-body", "The body cannot be understood", detail)
+    }
+
     /// There is a body where there is none to be.
     pub(crate) fn unexpected_body() -> Self {
         let detail = "this endpoint takes no body: send the request without one".to_owned();
@@ -136,7 +142,7 @@ impl Failure {
     pub(crate) fn prefix(len: usize, max: usize) -> Self {
         let detail =
             format!("a key has at most {max} bytes, this prefix has {len}: no key begins so");
-        Self::bad_request("malformed-body", "The prefix is too long", detail)
+        Self::bad_request("prefix-too-long", "The prefix is too long", detail)
     }
 
     /// As the client gets it.

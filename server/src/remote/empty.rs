@@ -179,7 +179,7 @@ fn tell(json: bool, target: &Target, left: &[Sweep], took: Duration) -> Result<(
         return cli::print(&(text + "\n"));
     }
     cli::print(&if swept {
-        format!("It was swept within {:.1} s; its space is used again.\n", took.as_secs_f64())
+        format!("It was swept within {:.1} s; its space can be used again.\n", took.as_secs_f64())
     } else {
         "Its space comes back in the background.\n".to_owned()
     })

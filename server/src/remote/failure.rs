@@ -4,7 +4,7 @@ use std::error::Error;
 use std::io;
 
 use coffer_mgmt_api::Problem;
-use tokio_rustls::rustls::{self, InvalidMessage};
+use tokio_rustls::rustls::{self, CertificateError, InvalidMessage};
 
 use super::endpoint::Endpoint;
 use crate::failure::{Failure, chain};
@@ -30,8 +30,8 @@ pub(super) enum CallError {
     #[error("{0} does not speak TLS: if the server has no certificate, write http://")]
     NotTls(String),
     /// The certificate is not believed.
-    #[error("the certificate of {0} is not believed ({1}): name the one it comes from with --ca")]
-    Untrusted(String, String),
+    #[error("the certificate of {0} is not believed: {1}")]
+    Untrusted(String, &'static str),
     /// An answer, but none of the management API.
     #[error(
         "{0} answered with {1}, but not as the management port of Coffer: name that port, 9001 \
@@ -58,7 +58,7 @@ impl CallError {
                 Self::NotTls(endpoint.url())
             }
             Some(rustls::Error::InvalidCertificate(why)) => {
-                Self::Untrusted(endpoint.url(), why.to_string())
+                Self::Untrusted(endpoint.url(), distrust(why))
             }
             _ => Self::Broken(endpoint.url(), chain(error)),
         }
@@ -93,8 +93,74 @@ impl CallError {
     }
 }
 
+/// What is wrong with a certificate, and what to do.
+fn distrust(why: &CertificateError) -> &'static str {
+    match why {
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            "it is for another name; use a name or address that stands in it"
+        }
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+            "it has expired; give the server a new one, or set the clock right"
+        }
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+            "it is not valid yet; set the clock right"
+        }
+        _ => "name the certificate that it comes from with --ca",
+    }
+}
+
 impl From<CallError> for Failure {
     fn from(error: CallError) -> Self {
         Self::failed(error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_may_pass_is_waited_for() {
+        let at = || "http://127.0.0.1:9001".to_owned();
+        let problem = |status, kind: &str| {
+            let kind = format!("urn:coffer:problem:{kind}");
+            let (title, detail) = (String::new(), "a sentence".to_owned());
+            CallError::Problem(Problem { kind, title, status, detail, request_id: "7".to_owned() })
+        };
+        for passes in [
+            CallError::Unreachable(at(), "refused".to_owned()),
+            CallError::Slow(at(), 30),
+            CallError::Broken(at(), "reset".to_owned()),
+            problem(503, "unavailable"),
+        ] {
+            assert!(passes.may_pass(), "{passes}");
+        }
+        for stays in [
+            CallError::NotHttp(at()),
+            CallError::NotTls(at()),
+            CallError::Untrusted(at(), distrust(&CertificateError::UnknownIssuer)),
+            CallError::Stranger(at(), 200),
+            CallError::Key,
+            problem(401, "wrong-key"),
+            problem(404, "no-such-bucket"),
+        ] {
+            assert!(!stays.may_pass(), "{stays}");
+        }
+        assert!(problem(404, "no-such-bucket").no_bucket());
+        assert!(!problem(404, "no-such-endpoint").no_bucket());
+        assert_eq!(problem(401, "wrong-key").to_string(), "a sentence (request 7)");
+    }
+
+    #[test]
+    fn errors_of_a_handshake_say_which_url_to_write() {
+        let endpoint = Endpoint::parse("https://127.0.0.1:9001").expect("valid");
+        let told = |error| CallError::of_handshake(&endpoint, &io::Error::other(error)).to_string();
+        let plain = rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType);
+        assert!(told(plain).contains("write http://"));
+        let unknown = rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer);
+        assert!(told(unknown).contains("--ca"));
+        let name = rustls::Error::InvalidCertificate(CertificateError::NotValidForName);
+        assert!(told(name).contains("another name"));
+        assert!(told(rustls::Error::DecryptError).contains("broke off"));
     }
 }

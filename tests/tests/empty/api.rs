@@ -1,7 +1,11 @@
 //! The API on the wire: who is refused, and how it says so.
 
 use std::fs;
+use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
+use std::process::Stdio;
+use std::thread;
+use std::time::Duration;
 
 use coffer_tests::{Keys, Launch, Request, Server, Signer, free_port, plain_get};
 
@@ -31,7 +35,11 @@ fn only_a_right_signature_over_this_very_request_is_believed() {
     let good = signer(&server, &server.keys);
     let request = Request::new("POST", PATH).signed_body(b"{}");
     let with = |keys: Keys| signer(&server, &keys);
-    let skewed = |seconds| Signer { seconds_off: seconds, ..good.clone() };
+    let skewed = |seconds| {
+        let mut signer = good.clone();
+        signer.seconds_off = seconds;
+        signer
+    };
     let wrong = with(Keys { secret: "not-the-secret-0123".to_owned(), ..server.keys.clone() });
     let nobody = with(Keys { access: "NOBODYSKEY".to_owned(), ..server.keys.clone() });
     for (signer, kind) in [
@@ -79,10 +87,12 @@ fn what_cannot_be_meant_is_refused_in_words() {
         (&b""[..], 400, "malformed-body"),
         (b"{", 400, "malformed-body"),
         (b"null", 400, "malformed-body"),
+        (b"[]", 400, "malformed-body"),
+        (b"[\"0\"]", 400, "malformed-body"),
         (b"{\"prefix\": null}", 400, "malformed-body"),
         (b"{\"prefix\": \"a\", \"more\": 1}", 400, "malformed-body"),
         (b"\xff\xfe", 400, "malformed-body"),
-        (long.as_bytes(), 400, "malformed-body"),
+        (long.as_bytes(), 400, "prefix-too-long"),
         (&huge, 413, "too-large"),
     ] {
         assert_problem(&empty(&server, &server.keys, "data", body), status, kind);
@@ -139,13 +149,14 @@ fn another_tenant_can_neither_empty_nor_look() {
 fn a_server_with_its_variables_in_the_environment_starts() {
     let folder = tempfile::tempdir().expect("a folder");
     let launch = Launch::on(&folder.path().join("drive"));
-    let address = |port: u16| std::net::SocketAddr::from(([127, 0, 0, 1], port));
+    let address = |port: u16| SocketAddr::from(([127, 0, 0, 1], port));
     let (s3, management) = (address(free_port()), address(free_port()));
     let mut command = launch.command(s3, management);
     command.env("COFFER_ENDPOINT", "http://127.0.0.1:9001").env("COFFER_ACCESS_KEY", "A");
+    command.stdout(Stdio::null()).stderr(Stdio::null());
     let mut child = command.spawn().expect("started");
     let ready = (0..600).any(|_| {
-        std::thread::sleep(std::time::Duration::from_millis(50));
+        thread::sleep(Duration::from_millis(50));
         plain_get(management, "/readyz").is_some_and(|answer| answer.status == 200)
     });
     child.kill().expect("a child of ours");
