@@ -173,6 +173,10 @@ pub enum Action {
     DeleteObject,
     /// `s3:DeleteObjectVersion`
     DeleteObjectVersion,
+    /// `coffer:EmptyBucket`: drop everything in a bucket or below a prefix, versions and uploads too.
+    EmptyBucket,
+    /// `coffer:ListBucketSweeps`: see what of it is still being swept.
+    ListBucketSweeps,
 }
 
 /// What the action is done to.
@@ -270,7 +274,13 @@ mod tests {
         let key = ObjectKey::parse("a").expect("valid");
         let of_ada = [Resource::Bucket(&bucket, ADA), Resource::Object(&bucket, ADA, &key)];
         for resource in of_ada {
-            for action in [Action::GetObject, Action::PutObject, Action::DeleteBucket] {
+            for action in [
+                Action::GetObject,
+                Action::PutObject,
+                Action::DeleteBucket,
+                Action::EmptyBucket,
+                Action::ListBucketSweeps,
+            ] {
                 assert_eq!(decide(&principal(ADA), action, resource), Ok(()));
                 assert_eq!(decide(&principal(EVE), action, resource), Err(Denied::NotOwner));
                 assert_eq!(decide(&Principal::Anonymous, action, resource), Err(Denied::Anonymous));

@@ -1,6 +1,7 @@
 //! Answers that the server gives by itself, before or instead of the gateway.
 
 use std::fmt::Write;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use coffer_types::RequestId;
 use hyper::header::{self, HeaderValue};
@@ -84,6 +85,27 @@ impl S3Error {
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         response
+    }
+}
+
+/// The ids of the requests of one port.
+#[derive(Debug)]
+pub(crate) struct RequestIds {
+    first: u64,
+    next: AtomicU64,
+}
+
+impl RequestIds {
+    /// Ids that begin at `first`; random, so that ids of two runs do not meet.
+    pub(crate) fn from(first: u64) -> Self {
+        Self { first, next: AtomicU64::new(0) }
+    }
+
+    /// An id that no other request of this port has.
+    pub(crate) fn next(&self) -> RequestId {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        // An odd factor makes neighbours look different without ever repeating an id.
+        RequestId(self.first.wrapping_add(number).wrapping_mul(0x9E37_79B9_7F4A_7C15))
     }
 }
 

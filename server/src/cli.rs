@@ -8,7 +8,8 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::config::{self, Flags, Loaded, Problem};
 use crate::failure::Failure;
-use crate::{offline, serve, shell, telemetry};
+use crate::remote::EmptyArgs;
+use crate::{offline, remote, serve, shell, telemetry};
 
 /// The folder that the offline commands look at when nobody names one.
 const USUAL_DRIVE: &str = "./data";
@@ -24,6 +25,9 @@ struct Cli {
 enum Command {
     /// Serve the store on a drive
     Serve(Box<ServeArgs>),
+    /// Drop everything in a bucket of a running server, or below a prefix: objects, all their
+    /// versions and open uploads; gone at once, for good
+    Empty(Box<EmptyArgs>),
     /// Look at the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -145,6 +149,7 @@ fn dispatch(command: Command) -> Result<(), Failure> {
             begin_log(&loaded)?;
             serve::run(&loaded.settings)
         }
+        Command::Empty(args) => remote::empty(&args),
         Command::Config(ConfigCommand::Check(args)) => config_check(&args.flags()),
         Command::Check { drive, json } => {
             let (loaded, drive) = load_for_drive(drive)?;

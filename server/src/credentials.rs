@@ -44,16 +44,21 @@ pub(crate) fn path(drive: &Path) -> PathBuf {
 
 /// The key in a drive's credentials file; `None` if there is no such file.
 pub(crate) fn read(drive: &Path) -> Result<Option<Credentials>, CredentialsError> {
-    let path = path(drive);
-    let text = match fs::read_to_string(&path) {
-        Ok(text) => Zeroizing::new(text),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(CredentialsError::Read(path, error)),
-    };
-    match parse(&text) {
-        Some(keys) => Ok(Some(keys)),
-        None => Err(CredentialsError::Malformed(path)),
+    match read_file(&path(drive)) {
+        Ok(keys) => Ok(Some(keys)),
+        Err(CredentialsError::Read(_, error)) if error.kind() == io::ErrorKind::NotFound => {
+            Ok(None)
+        }
+        Err(error) => Err(error),
     }
+}
+
+/// The key in a file of this form.
+pub(crate) fn read_file(path: &Path) -> Result<Credentials, CredentialsError> {
+    let text = fs::read_to_string(path)
+        .map_err(|error| CredentialsError::Read(path.to_owned(), error))
+        .map(Zeroizing::new)?;
+    parse(&text).ok_or_else(|| CredentialsError::Malformed(path.to_owned()))
 }
 
 /// Whether others than the owner may read the file.

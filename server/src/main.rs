@@ -14,6 +14,7 @@ mod management;
 mod metrics;
 mod offline;
 mod page;
+mod remote;
 mod s3_door;
 mod serve;
 mod shell;

@@ -1,15 +1,18 @@
-//! The management port: probes, figures, and a page for people.
+//! The management port: probes, figures and a page for people, all without a login; and below
+//! `/api/` the management API, which asks for a signature.
 
-use std::future::{self, Future};
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
-use hyper::body::Incoming;
+use coffer_mgmt_server::ManagementApi;
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Bytes, Incoming};
 use hyper::header::{self, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 
-use crate::answer;
-use crate::body::ResponseBody;
+use crate::answer::{self, RequestIds};
+use crate::body::{Progress, RequestBody, ResponseBody};
 use crate::health::{self, Life};
 use crate::listener::Handler;
 use crate::metrics::Metrics;
@@ -20,12 +23,48 @@ pub(crate) struct Management {
     life: Arc<Life>,
     metrics: Arc<Metrics>,
     addresses: Addresses,
+    config: ManagementConfig,
+    requests: RequestIds,
+    api: OnceLock<ManagementApi>,
+}
+
+/// What the port needs to know.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ManagementConfig {
+    /// Time without a byte after which a body is given up.
+    pub(crate) idle_timeout: Duration,
+    /// Where request ids begin.
+    pub(crate) first_request: u64,
 }
 
 impl Management {
-    /// A port that tells about `life`.
-    pub(crate) fn new(life: Arc<Life>, metrics: Arc<Metrics>, addresses: Addresses) -> Self {
-        Self { life, metrics, addresses }
+    /// A port that tells about `life`. Its API answers 503 until [`Self::open`].
+    pub(crate) fn new(
+        life: Arc<Life>,
+        metrics: Arc<Metrics>,
+        addresses: Addresses,
+        config: ManagementConfig,
+    ) -> Self {
+        let requests = RequestIds::from(config.first_request);
+        Self { life, metrics, addresses, config, requests, api: OnceLock::new() }
+    }
+
+    /// Lets requests through to the API. Called once.
+    pub(crate) fn open(&self, api: ManagementApi) {
+        assert!(self.api.set(api).is_ok(), "an API opens once");
+    }
+
+    async fn call(&self, request: Request<Incoming>) -> Response<ResponseBody> {
+        let id = self.requests.next();
+        let response = match self.api.get() {
+            None => coffer_mgmt_server::starting(id),
+            Some(api) => {
+                let idle = self.config.idle_timeout;
+                let watched = |body| RequestBody::new(body, idle, Arc::new(Progress::default()));
+                api.answer(request.map(watched), id).await
+            }
+        };
+        response.map(|body: Full<Bytes>| body.map_err(|never| match never {}).boxed_unsync())
     }
 
     fn respond(&self, method: &Method, path: &str) -> Response<ResponseBody> {
@@ -51,12 +90,11 @@ impl Management {
 impl Handler for Management {
     type Body = ResponseBody;
 
-    fn handle(
-        &self,
-        request: Request<Incoming>,
-        _: SocketAddr,
-    ) -> impl Future<Output = Response<ResponseBody>> + Send {
-        future::ready(self.respond(request.method(), request.uri().path()))
+    async fn handle(&self, request: Request<Incoming>, _: SocketAddr) -> Response<ResponseBody> {
+        if request.uri().path().starts_with(coffer_mgmt_api::ROOT) {
+            return self.call(request).await;
+        }
+        self.respond(request.method(), request.uri().path())
     }
 }
 
@@ -72,7 +110,8 @@ mod tests {
         let life = Arc::new(Life::begin());
         let metrics = Arc::new(Metrics::new(Arc::clone(&life)));
         let addresses = Addresses { s3: "http://127.0.0.1:9000".to_owned(), tls: false };
-        let port = Management::new(Arc::clone(&life), metrics, addresses);
+        let config = ManagementConfig { idle_timeout: Duration::from_secs(1), first_request: 7 };
+        let port = Management::new(Arc::clone(&life), metrics, addresses, config);
         let status = |method: &Method, path| port.respond(method, path).status().as_u16();
         for (path, starting) in
             [("/livez", 200), ("/readyz", 503), ("/healthz", 503), ("/metrics", 200), ("/", 200)]

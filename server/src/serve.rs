@@ -25,7 +25,7 @@ use crate::config::{ListenerLimits, Settings};
 use crate::failure::Failure;
 use crate::health::Life;
 use crate::listener::Listener;
-use crate::management::Management;
+use crate::management::{Management, ManagementConfig};
 use crate::metrics::{Connections, Metrics};
 use crate::page::Addresses;
 use crate::s3_door::{DoorConfig, S3Door};
@@ -126,10 +126,15 @@ async fn serve(settings: &Settings, drive: &Path) -> Result<(), Failure> {
     let metrics = Arc::new(Metrics::new(Arc::clone(&life)));
     let addresses = Addresses { s3: s3_url.clone(), tls: tls.is_some() };
     let connections = metrics.connections();
-    let management = Arc::new(Management::new(Arc::clone(&life), Arc::clone(&metrics), addresses));
+    let api = Arc::new(Management::new(
+        Arc::clone(&life),
+        Arc::clone(&metrics),
+        addresses,
+        management_config(settings),
+    ));
     let door = Arc::new(S3Door::new(door_config(settings), Arc::clone(&life), metrics));
     let management =
-        ports.management.serve(management, Connections::default(), stopping_management);
+        ports.management.serve(Arc::clone(&api), Connections::default(), stopping_management);
     let management = tokio::spawn(management);
     let s3 = tokio::spawn(ports.s3.serve(Arc::clone(&door), connections, stopping_s3));
 
@@ -143,8 +148,9 @@ async fn serve(settings: &Settings, drive: &Path) -> Result<(), Failure> {
         }
     };
     life.serving(opened.vitals());
-    let Store { engine, gateway, report, took } = opened;
+    let Store { engine, gateway, management: handlers, report, took } = opened;
     door.open(gateway);
+    api.open(handlers);
     announce(&Started {
         drive,
         s3: &s3_url,
@@ -175,6 +181,13 @@ fn door_config(settings: &Settings) -> DoorConfig {
     DoorConfig {
         domains: settings.domains.clone(),
         header_bytes: settings.limits.header_bytes,
+        idle_timeout: settings.limits.idle_timeout,
+        first_request: SystemRand.next_u64(),
+    }
+}
+
+fn management_config(settings: &Settings) -> ManagementConfig {
+    ManagementConfig {
         idle_timeout: settings.limits.idle_timeout,
         first_request: SystemRand.next_u64(),
     }

@@ -1,11 +1,12 @@
-//! Text for a POSIX shell, and `coffer env`, which prints what SDKs read from their environment.
+//! Text for a POSIX shell, and `coffer env`, which prints what SDKs read from their environment, and
+//! where the management port is.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 
 use coffer_access::Credentials;
 
-use crate::config::Settings;
+use crate::config::{ENDPOINT_VARIABLE, Settings};
 use crate::credentials;
 use crate::failure::Failure;
 
@@ -42,8 +43,10 @@ pub(crate) fn exports(settings: &Settings, drive: &Path) -> Result<String, Failu
             .map_err(|error| Failure::from_error(&error))?
             .ok_or_else(|| no_credentials(drive))?,
     };
-    let endpoint = url(settings.s3_listen, settings.tls.is_some());
-    Ok(export_lines(&root, &endpoint, settings.region.as_deref().unwrap_or(DEFAULT_REGION)))
+    let tls = settings.tls.is_some();
+    let ports = [settings.s3_listen, settings.management_listen].map(|port| url(port, tls));
+    let region = settings.region.as_deref().unwrap_or(DEFAULT_REGION);
+    Ok(export_lines(&root, &ports[0], &ports[1], region))
 }
 
 fn no_credentials(drive: &Path) -> Failure {
@@ -56,14 +59,15 @@ fn no_credentials(drive: &Path) -> Failure {
 
 /// A session token left from elsewhere would spoil every signature, so it goes. Old SDKs read the
 /// region from the second variable only.
-fn export_lines(root: &Credentials, endpoint: &str, region: &str) -> String {
+fn export_lines(root: &Credentials, s3: &str, management: &str, region: &str) -> String {
     let mut lines = String::new();
     for (name, value) in [
         ("AWS_ACCESS_KEY_ID", root.access_key.as_str()),
         ("AWS_SECRET_ACCESS_KEY", root.secret.expose()),
-        ("AWS_ENDPOINT_URL", endpoint),
+        ("AWS_ENDPOINT_URL", s3),
         ("AWS_REGION", region),
         ("AWS_DEFAULT_REGION", region),
+        (ENDPOINT_VARIABLE, management),
     ] {
         lines.push_str("export ");
         lines.push_str(name);
@@ -95,15 +99,15 @@ mod tests {
     #[test]
     fn exports_are_what_sdks_read() {
         let root = Credentials { access_key: "AK".to_owned(), secret: Secret::new("s'e$c") };
-        let lines = export_lines(&root, "http://127.0.0.1:9000", "eu-1");
+        let lines = export_lines(&root, "http://127.0.0.1:9000", "http://127.0.0.1:9001", "eu-1");
         let script = format!(
-            "AWS_SESSION_TOKEN=old; {lines} printf '%s|' \"$AWS_ACCESS_KEY_ID\" \
+            "AWS_SESSION_TOKEN=old; {lines} printf '%s|' \"$COFFER_ENDPOINT\" \"$AWS_ACCESS_KEY_ID\" \
              \"$AWS_SECRET_ACCESS_KEY\" \"$AWS_ENDPOINT_URL\" \"$AWS_REGION\" \
              \"$AWS_DEFAULT_REGION\" \"$AWS_SESSION_TOKEN\""
         );
         let output = Command::new("sh").args(["-c", &script]).output().expect("a shell");
         let text = String::from_utf8_lossy(&output.stdout);
-        assert_eq!(text, "AK|s'e$c|http://127.0.0.1:9000|eu-1|eu-1||");
+        assert_eq!(text, "http://127.0.0.1:9001|AK|s'e$c|http://127.0.0.1:9000|eu-1|eu-1||");
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! The one place that knows everybody: settings in, a running store out.
 //!
 //! ```text
-//! Settings ─► World ─► Engine ─► Access ─► S3Gateway ─► Front of the S3 door
+//! Settings ─► World ─► Engine ─► Access ─┬─► S3Gateway ─► Front of the S3 door
+//!                                        └─► ManagementApi ─► management port
 //! ```
 
 use std::path::Path;
@@ -9,6 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use coffer_access::{Access, KeyChange};
+use coffer_mgmt_server::ManagementApi;
 use coffer_s3_gateway::{GatewayConfig, OperationName, S3Gateway};
 use coffer_storage_engine::drive::OsFileSystem;
 use coffer_storage_engine::ports::World;
@@ -32,6 +34,8 @@ pub(crate) struct Store {
     pub(crate) engine: Engine,
     /// What answers S3 requests.
     pub(crate) gateway: Gateway,
+    /// What answers requests of the management API.
+    pub(crate) management: ManagementApi,
     /// What the start found and did.
     pub(crate) report: StartReport,
     /// How long the start took.
@@ -55,8 +59,10 @@ pub(crate) async fn open(settings: &Settings, drive: &Path) -> Result<Store, Fai
         .await
         .map_err(|error| Failure::from_error(&error))?;
     let access = accounts(settings, drive, &engine).await?;
+    let clock = Arc::new(SystemClock::new());
+    let management = ManagementApi::new(engine.clone(), Arc::clone(&access), clock);
     let gateway = Gateway(S3Gateway::new(gateway_config(settings)?, engine.clone(), access));
-    Ok(Store { engine, gateway, report, took: begun.elapsed() })
+    Ok(Store { engine, gateway, management, report, took: begun.elapsed() })
 }
 
 /// How the engine is opened, by the server and by the offline commands.

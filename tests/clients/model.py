@@ -480,13 +480,21 @@ class Player:
             MetadataDirective="COPY" if told is None else "REPLACE", **(told or {}),
         )
 
+        tags = []
+
         def expect():
             found = source.find(of, id)
+            tags.append(found.etag)
             version = Version(None, found.body, found.told if told is None else told)
             return bucket.put(key, version)
 
         if expected := self.check(answer, expect):
-            agree("ETag", answer["CopyObjectResult"]["ETag"], expected[0].etag)
+            # A copy within a group keeps the tag of what was uploaded in parts; one that is written
+            # again has the MD5 of its bytes.
+            got = answer["CopyObjectResult"]["ETag"]
+            if got != expected[0].etag:
+                agree("ETag", got, tags[0])
+                expected[0].etag = got
             self.learn_id(bucket, answer, expected[0])
 
     def upload(self, bucket):

@@ -20,6 +20,8 @@ pub struct Signer {
     pub(crate) host: String,
     /// The region of the scope.
     pub region: String,
+    /// The service that signatures are made for.
+    service: String,
     /// Added to the clock, to test skew.
     pub seconds_off: i64,
 }
@@ -93,8 +95,16 @@ impl Signer {
             keys: keys.clone(),
             host: host.to_owned(),
             region: "us-east-1".to_owned(),
+            service: "s3".to_owned(),
             seconds_off: 0,
         }
+    }
+
+    /// Signs for another service than S3.
+    #[must_use]
+    pub fn service(mut self, service: &str) -> Self {
+        service.clone_into(&mut self.service);
+        self
     }
 
     /// The request's head, signed, up to and including the empty line.
@@ -171,7 +181,7 @@ impl Signer {
     }
 
     fn scope(&self, date: &str) -> String {
-        format!("{date}/{}/s3/aws4_request", self.region)
+        format!("{date}/{}/{}/aws4_request", self.region, self.service)
     }
 
     /// The key of the scope, and the signature of a canonical request.
@@ -186,7 +196,7 @@ impl Signer {
     fn signing_key(&self, date: &str) -> Vec<u8> {
         let key = mac(format!("AWS4{}", self.keys.secret).as_bytes(), date.as_bytes());
         let key = mac(&key, self.region.as_bytes());
-        let key = mac(&key, b"s3");
+        let key = mac(&key, self.service.as_bytes());
         mac(&key, b"aws4_request")
     }
 

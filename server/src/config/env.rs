@@ -8,8 +8,8 @@ use zeroize::Zeroizing;
 use super::layers::{Layers, Origin};
 use super::nearest::nearest;
 use super::table::{
-    OTHER_VARIABLES, ROOT_ACCESS_VARIABLE, ROOT_SECRET_VARIABLE, SETTINGS, STORE_KEY_VARIABLE,
-    Setting,
+    OTHER_VARIABLES, REMOTE_VARIABLES, ROOT_ACCESS_VARIABLE, ROOT_SECRET_VARIABLE, SETTINGS,
+    STORE_KEY_VARIABLE, Setting,
 };
 
 /// Secrets that came by the environment. They have no place in [`Layers`], which is printed.
@@ -24,7 +24,8 @@ pub(crate) struct SecretVariables {
 }
 
 /// Takes the variables that begin with `COFFER_`; an unknown one is a problem. Variables that an
-/// orchestrator makes for a service named `coffer` are passed over.
+/// orchestrator makes for a service named `coffer` are passed over, and so are those of the commands
+/// that talk to a running server.
 pub(crate) fn read(
     variables: impl IntoIterator<Item = (OsString, OsString)>,
     layers: &mut Layers,
@@ -34,7 +35,7 @@ pub(crate) fn read(
         let Some(name) = name.to_str().filter(|name| name.starts_with("COFFER_")) else {
             continue;
         };
-        if is_service_link(name) {
+        if is_service_link(name) || REMOTE_VARIABLES.contains(&name) {
             continue;
         }
         let origin = Origin::Variable(name.to_owned());

@@ -26,7 +26,10 @@ use coffer_access::{BootstrapAccount, Credentials};
 use zeroize::Zeroizing;
 
 pub(crate) use layers::{Origin, Problem};
-pub(crate) use table::{ROOT_ACCESS_VARIABLE, ROOT_SECRET_VARIABLE, SETTINGS};
+pub(crate) use table::{
+    ACCESS_VARIABLE, CA_VARIABLE, ENDPOINT_VARIABLE, ROOT_ACCESS_VARIABLE, ROOT_SECRET_VARIABLE,
+    SECRET_VARIABLE, SETTINGS,
+};
 
 use layers::Layers;
 use table::{CONFIG_VARIABLE, Setting};

@@ -63,6 +63,18 @@ pub(crate) const ROOT_SECRET_VARIABLE: &str = "COFFER_ROOT_SECRET_KEY";
 /// Variables that belong to no key of the file: secrets, and where the file is.
 pub(crate) const OTHER_VARIABLES: &[&str] =
     &[CONFIG_VARIABLE, STORE_KEY_VARIABLE, ROOT_ACCESS_VARIABLE, ROOT_SECRET_VARIABLE];
+/// Where the management port of a running server is.
+pub(crate) const ENDPOINT_VARIABLE: &str = "COFFER_ENDPOINT";
+/// The access key id that requests to a running server are signed with.
+pub(crate) const ACCESS_VARIABLE: &str = "COFFER_ACCESS_KEY";
+/// Its secret.
+pub(crate) const SECRET_VARIABLE: &str = "COFFER_SECRET_KEY";
+/// Certificates that a running server is believed by.
+pub(crate) const CA_VARIABLE: &str = "COFFER_CA";
+/// Variables of the commands that talk to a running server. They are no settings, and may be there
+/// when a server is started from the same shell.
+pub(crate) const REMOTE_VARIABLES: &[&str] =
+    &[ENDPOINT_VARIABLE, ACCESS_VARIABLE, SECRET_VARIABLE, CA_VARIABLE];
 
 impl Setting {
     /// The setting with this key.

@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use tempfile::TempDir;
 
-use super::table::{BOOTSTRAP_ACCOUNT, BOOTSTRAP_KEYS, OTHER_VARIABLES};
+use super::table::{BOOTSTRAP_ACCOUNT, BOOTSTRAP_KEYS, OTHER_VARIABLES, REMOTE_VARIABLES};
 use super::*;
 
 const ID: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
@@ -289,7 +289,7 @@ fn a_readable_file_with_secrets_is_warned_about() {
 #[test]
 fn names_of_variables_are_unlike_each_other() {
     let mut names: Vec<String> = SETTINGS.iter().map(Setting::variable).collect();
-    names.extend(OTHER_VARIABLES.iter().map(ToString::to_string));
+    names.extend(OTHER_VARIABLES.iter().chain(REMOTE_VARIABLES).map(ToString::to_string));
     let all = names.len();
     names.sort();
     names.dedup();
@@ -311,13 +311,17 @@ fn the_documentation_lists_every_setting() {
         }
         assert!(row.contains(setting.default), "{} in {row}", setting.default);
     }
-    for name in OTHER_VARIABLES {
+    for name in OTHER_VARIABLES.iter().chain(REMOTE_VARIABLES) {
         assert!(rows.iter().any(|row| row.starts_with(&format!("| `{name}` |"))), "{name}");
     }
     for key in BOOTSTRAP_KEYS {
         assert!(rows.iter().any(|row| row.starts_with(&format!("| `{key}` |"))), "{key}");
     }
     assert!(text.contains(&format!("[[{BOOTSTRAP_ACCOUNT}]]")));
-    let known = SETTINGS.len() + OTHER_VARIABLES.len() + BOOTSTRAP_KEYS.len();
-    assert_eq!(rows.len(), known, "a row about nothing");
+    let variables = OTHER_VARIABLES.len() + REMOTE_VARIABLES.len();
+    assert_eq!(
+        rows.len(),
+        SETTINGS.len() + variables + BOOTSTRAP_KEYS.len(),
+        "a row about nothing"
+    );
 }

@@ -9,7 +9,6 @@
 
 use std::future::Future;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -18,7 +17,7 @@ use hyper::body::Incoming;
 use hyper::{Method, Request, Response, header};
 
 use crate::access_log::Exchange;
-use crate::answer::{self, REQUEST_ID_HEADER, S3Error};
+use crate::answer::{self, REQUEST_ID_HEADER, RequestIds, S3Error};
 use crate::body::{CountedBody, Progress, RequestBody, ResponseBody};
 use crate::health::{self, Life};
 use crate::listener::Handler;
@@ -42,7 +41,7 @@ pub(crate) struct DoorConfig {
     pub(crate) header_bytes: usize,
     /// Time without a byte after which a body is given up.
     pub(crate) idle_timeout: Duration,
-    /// Where request ids begin; random, so that ids of two runs do not meet.
+    /// Where request ids begin.
     pub(crate) first_request: u64,
 }
 
@@ -52,13 +51,14 @@ pub(crate) struct S3Door<F> {
     life: Arc<Life>,
     metrics: Arc<Metrics>,
     config: DoorConfig,
-    requests: AtomicU64,
+    requests: RequestIds,
 }
 
 impl<F: Front> S3Door<F> {
     /// A door that answers 503 until [`Self::open`].
     pub(crate) fn new(config: DoorConfig, life: Arc<Life>, metrics: Arc<Metrics>) -> Self {
-        Self { front: OnceLock::new(), life, metrics, config, requests: AtomicU64::new(0) }
+        let requests = RequestIds::from(config.first_request);
+        Self { front: OnceLock::new(), life, metrics, config, requests }
     }
 
     /// Lets requests through. Called once.
@@ -89,13 +89,6 @@ impl<F: Front> S3Door<F> {
         response
     }
 
-    fn next_id(&self) -> RequestId {
-        let number = self.requests.fetch_add(1, Ordering::Relaxed);
-        // An odd factor makes neighbours look different without ever repeating an id.
-        let mixed = self.config.first_request.wrapping_add(number);
-        RequestId(mixed.wrapping_mul(0x9E37_79B9_7F4A_7C15))
-    }
-
     fn probe<B>(&self, request: &Request<B>) -> Option<Response<ResponseBody>> {
         let name = request.uri().path().strip_prefix("/-/")?;
         let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
@@ -119,7 +112,7 @@ impl<F: Front> Handler for S3Door<F> {
         if let Some(answer) = self.probe(&request) {
             return answer.map(|body| CountedBody::new(body, None));
         }
-        let id = self.next_id();
+        let id = self.requests.next();
         let mut exchange = Exchange::begin(Arc::clone(&self.metrics), &request, id, peer);
         let mut response = self.respond(request, id, exchange.progress()).await;
         if !response.headers().contains_key(REQUEST_ID_HEADER) {

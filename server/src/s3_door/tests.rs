@@ -402,6 +402,6 @@ fn request_ids_do_not_repeat() {
         first_request: u64::MAX - 3,
     };
     let door: S3Door<Dummy> = S3Door::new(config, life, metrics);
-    let ids: std::collections::BTreeSet<u64> = (0..1_000).map(|_| door.next_id().0).collect();
+    let ids: std::collections::BTreeSet<u64> = (0..1_000).map(|_| door.requests.next().0).collect();
     assert_eq!(ids.len(), 1_000);
 }

@@ -230,6 +230,7 @@ impl Client {
                     user_metadata: content.user_metadata(),
                 });
                 let target = CopyTarget {
+                    own_headers: Vec::new(),
                     bucket: to.into(),
                     key: object_key(key),
                     metadata,

@@ -85,7 +85,8 @@ async fn copy(engine: &Engine, from: &str, to: &str, metadata: Option<NewMetadat
     let source = CopySource { bucket: bucket(), key: key(from), version: None, condition };
     let condition = WriteCondition::default();
     let (bucket, key) = (bucket(), key(to));
-    let target = CopyTarget { bucket, key, metadata, checksum: None, condition };
+    let target =
+        CopyTarget { bucket, key, metadata, own_headers: Vec::new(), checksum: None, condition };
     engine.copy_object(source, target).await.expect("copied");
 }
 

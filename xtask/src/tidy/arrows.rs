@@ -147,7 +147,9 @@ mod tests {
             .with_crate("storage-engine", "dependencies", &["coffer-types"])
             .with_crate("access", "dependencies", &["coffer-types", "coffer-storage-engine"])
             .with_crate("s3-gateway", "dependencies", &["coffer-access", "bytes"])
-            .with_crate("server", "dependencies", &["coffer-s3-gateway", "coffer-access"])
+            .with_crate("mgmt-api", "dependencies", &["coffer-types"])
+            .with_crate("mgmt-server", "dependencies", &["coffer-mgmt-api", "coffer-access"])
+            .with_crate("server", "dependencies", &["coffer-s3-gateway", "coffer-mgmt-server"])
             .with_crate("benches", "dev-dependencies", &["coffer-s3-gateway"])
     }
 
@@ -189,6 +191,15 @@ mod tests {
             places(&check(&tree.read())),
             ["package-registries/Cargo.toml:5: arrow", "tests/Cargo.toml:5: arrow"]
         );
+    }
+
+    #[test]
+    fn the_wire_of_the_management_api_knows_no_engine_and_no_handler() {
+        let forbidden = ["coffer-storage-engine", "coffer-access", "coffer-mgmt-server"];
+        let tree = drawn().with_crate("mgmt-api", "dependencies", &forbidden);
+        let found = ["mgmt-api/Cargo.toml:5: arrow", "mgmt-api/Cargo.toml:6: arrow"];
+        assert_eq!(places(&check(&tree.read()))[..2], found);
+        assert_eq!(check(&tree.read()).len(), 3);
     }
 
     #[test]
