@@ -37,11 +37,20 @@ impl Endpoint {
         };
         let authority = uri.authority()?;
         let host = authority.host();
-        let bare = !authority.as_str().contains('@') && uri.query().is_none();
-        if !bare || host.is_empty() || !matches!(uri.path(), "" | "/") {
+        if uri.query().is_some() || host.is_empty() || !matches!(uri.path(), "" | "/") {
             return None;
         }
-        let port = authority.port_u16().unwrap_or(if tls { 443 } else { 80 });
+        // What the library takes for no port may be one that is none; and nobody's name comes first.
+        let port = match authority.as_str().strip_prefix(host)? {
+            "" => {
+                if tls {
+                    443
+                } else {
+                    80
+                }
+            }
+            rest => rest.strip_prefix(':')?.parse().ok()?,
+        };
         let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
         Some(Self { tls, host, port, authority: authority.as_str().to_owned() })
     }
