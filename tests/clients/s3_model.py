@@ -36,6 +36,7 @@ class Version:
         self.told = told or {}
         self.etag = etag or ("" if body is None else f'"{hashlib.md5(body).hexdigest()}"')
         self.modified = None
+        self.of_parts = False
 
     @property
     def marker(self):
