@@ -99,7 +99,7 @@ fn what_cannot_be_meant_is_refused_in_words() {
     }
     assert_problem(&empty(&server, &server.keys, "none-such", b"{}"), 404, "no-such-bucket");
     assert_problem(&empty(&server, &server.keys, "x", b"{}"), 400, "invalid-bucket-name");
-    assert_problem(&empty(&server, &server.keys, "%2e%2e", b"{}"), 400, "invalid-bucket-name");
+    assert_problem(&empty(&server, &server.keys, "Upper", b"{}"), 400, "invalid-bucket-name");
     let good = signer(&server, &server.keys);
     for (method, path, status, kind) in [
         ("GET", "/api/", 404, "no-such-endpoint"),
