@@ -19,11 +19,11 @@ pub fn command(data: &[u8]) {
 
 /// A row of a table of a group's index.
 pub fn row(data: &[u8]) {
-    let Some((kind, rest)) = split_mode(data, 2 * fuzzing::ROW_KINDS) else {
+    let Some((kind, rest)) = split_mode(data, 3 * fuzzing::ROW_KINDS) else {
         return;
     };
-    let bytes = versioned(kind % 2, rest);
-    stable(&bytes, |bytes| fuzzing::row(kind / 2, bytes));
+    let bytes = versioned(kind % 3, rest);
+    stable(&bytes, |bytes| fuzzing::row(kind / 3, bytes));
 }
 
 /// What the crates above keep as documents, and the envelope of sealed ones. Nobody can guess what
@@ -67,11 +67,11 @@ pub fn key(data: &[u8]) {
     }
 }
 
-/// The bytes as they came, or with the version that is written in front.
+/// The bytes as they came, or with one of the versions that are read in front.
 fn versioned(mode: u8, rest: &[u8]) -> Vec<u8> {
     let mut bytes = rest.to_vec();
-    if mode == 1 {
-        put(&mut bytes, 0, &[1]);
+    if mode > 0 {
+        put(&mut bytes, 0, &[mode]);
     }
     bytes
 }
