@@ -1,5 +1,7 @@
 //! Completing an upload.
 
+use coffer_types::{ChecksumValue, PartNumber};
+
 use super::composite::Composite;
 use super::{CompleteDone, CompleteUpload, ListedPart, UploadChecksum};
 use crate::metadata::command::{Command, Completion, Outcome};
@@ -7,7 +9,7 @@ use crate::metadata::rows::{CompletionRow, PartRow, UploadRow};
 use crate::metadata::{condition, query};
 use crate::object::find::Target;
 use crate::object::md5::Md5;
-use crate::object::{ChecksumKind, ObjectError, VersionId, find};
+use crate::object::{ObjectError, VersionId, find};
 use crate::store::Store;
 
 /// How often the parts may change under a completion before it gives up.
@@ -75,10 +77,11 @@ fn plan(
     list: [u8; 16],
 ) -> Result<Completion, ObjectError> {
     check_kind(complete, upload_row.checksum)?;
-    let mut whole = Composite::new(upload_row.checksum);
+    let mut whole = Composite::new(upload_row.checksum.unwrap_or(UploadChecksum::DEFAULT));
     let mut listed = complete.parts.iter().peekable();
     let mut leaves_parts = false;
-    let mut small: Option<(ListedPart, PartRow)> = None;
+    // All parts but the last have a least size.
+    let mut small = None;
     let upload = complete.upload.upload;
     for part in query::parts_after(&target.view, target.bucket, upload.0, 0) {
         let (number, row) = part?;
@@ -90,12 +93,10 @@ fn plan(
             continue;
         };
         whole.push(wanted, &row)?;
-        if let Some((part, row)) = small.take() {
-            return Err(too_small(store, &part, &row));
+        if let Some(error) = small {
+            return Err(error);
         }
-        if row.size < store.limits().part_min {
-            small = Some((wanted.clone(), row));
-        }
+        small = too_small(number, &row, store.limits().part_min);
     }
     if let Some(missing) = listed.next() {
         return Err(ObjectError::InvalidPart { number: missing.number });
@@ -124,14 +125,10 @@ fn plan(
     })
 }
 
-/// All parts but the last have a least size.
-fn too_small(store: &Store, part: &ListedPart, row: &PartRow) -> ObjectError {
-    ObjectError::PartTooSmall {
-        number: part.number,
-        size: row.size,
-        min: store.limits().part_min,
-        etag: row.etag.to_etag(),
-    }
+fn too_small(number: PartNumber, row: &PartRow, min: u64) -> Option<ObjectError> {
+    let (size, etag) = (row.size, &row.etag);
+    let error = || ObjectError::PartTooSmall { number, size, min, etag: etag.to_etag() };
+    (size < min).then(error)
 }
 
 /// The sender and the upload mean the same kind of checksum.
@@ -139,11 +136,8 @@ fn check_kind(
     complete: &CompleteUpload,
     expected: Option<UploadChecksum>,
 ) -> Result<(), ObjectError> {
-    let actual = complete.checksum.as_ref().map(coffer_types::ChecksumValue::algorithm);
-    let default = coffer_types::ChecksumAlgorithm::Crc64Nvme;
-    let (algorithm, kind) = expected.map_or((default, ChecksumKind::FullObject), |checksum| {
-        (checksum.algorithm, checksum.kind)
-    });
+    let actual = complete.checksum.as_ref().map(ChecksumValue::algorithm);
+    let UploadChecksum { algorithm, kind } = expected.unwrap_or(UploadChecksum::DEFAULT);
     let other_kind = complete.checksum_kind.is_some_and(|wanted| wanted != kind);
     if other_kind || actual.is_some_and(|actual| actual != algorithm) {
         return Err(ObjectError::ChecksumMismatchesUpload { expected, actual });

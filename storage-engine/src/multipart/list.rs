@@ -1,6 +1,6 @@
 //! Listing open uploads, and parts of uploads and of objects.
 
-use coffer_types::{ChecksumAlgorithm, PartNumber};
+use coffer_types::PartNumber;
 
 use super::{ListParts, ListUploads, PartPage, UploadChecksum, UploadPage};
 use crate::metadata::query;
@@ -16,13 +16,12 @@ pub(crate) fn parts(store: &Store, list: &ListParts) -> Result<PartPage, ObjectE
     let row = query::upload(target.key(&upload.key), upload.upload)?;
     let row = row.ok_or(ObjectError::NoSuchUpload)?;
     let parts = query::parts_after(&target.view, target.bucket, upload.upload.0, list.after);
-    let (parts, truncated) = query::list_parts(parts, algorithm(row.checksum), list.limit)?;
+    let (parts, truncated) = query::list_parts(
+        parts,
+        row.checksum.unwrap_or(UploadChecksum::DEFAULT).algorithm,
+        list.limit,
+    )?;
     Ok(PartPage { parts, truncated, checksum: row.checksum })
-}
-
-/// An upload that was begun without one keeps the default.
-fn algorithm(checksum: Option<UploadChecksum>) -> ChecksumAlgorithm {
-    checksum.map_or(ChecksumAlgorithm::Crc64Nvme, |checksum| checksum.algorithm)
 }
 
 /// A page of open uploads.
@@ -54,6 +53,7 @@ pub(crate) fn parts_of_version(
     let belongs = |number: PartNumber| info.parts.find(number).is_some();
     let parts = query::parts_after(&target.view, target.bucket, holder, after)
         .filter(|part| part.as_ref().map_or(true, |(number, _)| belongs(*number)));
-    let (parts, truncated) = query::list_parts(parts, algorithm(checksum), limit)?;
+    let (parts, truncated) =
+        query::list_parts(parts, checksum.unwrap_or(UploadChecksum::DEFAULT).algorithm, limit)?;
     Ok((info, PartPage { parts, truncated, checksum }))
 }

@@ -36,6 +36,12 @@ pub struct UploadChecksum {
     pub kind: ChecksumKind,
 }
 
+impl UploadChecksum {
+    /// What an upload keeps that was begun without one.
+    pub const DEFAULT: Self =
+        Self { algorithm: ChecksumAlgorithm::Crc64Nvme, kind: ChecksumKind::FullObject };
+}
+
 /// What to begin.
 #[derive(Clone, Debug)]
 pub struct BeginUpload {
@@ -47,7 +53,7 @@ pub struct BeginUpload {
     pub headers: Vec<StoredHeader>,
     /// The user's own metadata.
     pub user_metadata: Vec<StoredHeader>,
-    /// Which checksum its parts bring; without one the CRC-64/NVME of the full object is kept.
+    /// Which checksum its parts bring; without one [`UploadChecksum::DEFAULT`] is kept.
     pub checksum: Option<UploadChecksum>,
 }
 

@@ -95,12 +95,7 @@ fn wanted_range(
     part: Option<PartNumber>,
 ) -> Result<Option<(u64, u64)>, ObjectError> {
     if let Some(number) = part {
-        let place = match info.parts.find(number) {
-            Some(place) => Some((place.offset, place.size)),
-            None if info.parts.is_empty() && number.get() == 1 => Some((0, info.size)),
-            None => return Err(ObjectError::NoSuchPart { count: info.parts.count().max(1) }),
-        };
-        return Ok(place);
+        return info.part(number).map(Some);
     }
     let unsatisfiable = ObjectError::RangeNotSatisfiable { size: info.size };
     range.map(|wanted| wanted.within(info.size).ok_or(unsatisfiable)).transpose()

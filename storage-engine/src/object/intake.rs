@@ -7,11 +7,12 @@
 use std::pin::Pin;
 
 use bytes::{Bytes, BytesMut};
-use coffer_types::{ExtentId, GroupId};
+use coffer_types::{ChecksumAlgorithm, ExtentId, GroupId};
 use crc_fast::{CrcAlgorithm, Digest};
 
 use super::ObjectError;
 use super::body::{Body, next_piece};
+use super::crc::CombinedCrc;
 use super::digest::{Digests, Verified};
 use crate::limits::{BLOCK_LEN, OBJECT_MAX};
 use crate::metadata::MetadataError;
@@ -196,11 +197,14 @@ fn new_extent(id: ExtentId, len: u64, crc64: u64) -> NewExtent {
 
 /// The CRC64 of the bytes of extents in order.
 fn crc64_of(extents: &[NewExtent]) -> u64 {
-    let mut all = extents.iter();
-    let first = all.next().map_or(0, |extent| extent.crc64);
-    all.fold(first, |sum, extent| {
-        crc_fast::checksum_combine(CrcAlgorithm::Crc64Nvme, sum, extent.crc64, extent.len)
-    })
+    if let [only] = extents {
+        return only.crc64;
+    }
+    let mut combined = CombinedCrc::new(ChecksumAlgorithm::Crc64Nvme).expect("a CRC");
+    for extent in extents {
+        combined.push(extent.crc64, extent.len);
+    }
+    combined.value()
 }
 
 /// Pieces of a body in order.

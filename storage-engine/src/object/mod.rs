@@ -2,6 +2,7 @@
 
 pub mod body;
 pub mod copy;
+pub(crate) mod crc;
 pub mod delete;
 pub(crate) mod digest;
 pub(crate) mod find;
@@ -135,6 +136,20 @@ pub struct VersionInfo {
     pub checksum_kind: ChecksumKind,
     /// The parts it was made of; empty for an object put in one piece.
     pub parts: PartLayout,
+}
+
+impl VersionInfo {
+    /// First offset and length of a part. An object put in one piece has one part, the first.
+    ///
+    /// # Errors
+    /// [`ObjectError::NoSuchPart`].
+    pub fn part(&self, number: PartNumber) -> Result<(u64, u64), ObjectError> {
+        match self.parts.find(number) {
+            Some(place) => Ok((place.offset, place.size)),
+            None if self.parts.is_empty() && number.get() == 1 => Ok((0, self.size)),
+            None => Err(ObjectError::NoSuchPart { count: self.parts.count().max(1) }),
+        }
+    }
 }
 
 /// What the checksum of an object is computed over.
