@@ -2,7 +2,7 @@
 
 use std::pin::Pin;
 
-use coffer_types::{ObjectKey, Timestamp};
+use coffer_types::{BucketId, GroupId, ObjectKey, Timestamp};
 
 use super::body::Body;
 use super::intake::{self, Taken};
@@ -61,7 +61,17 @@ pub(crate) async fn put(
     let (bucket, group) = (target.bucket, target.group);
     drop(target);
     let taken = intake::take(store, group, put.length, body).await?;
-    let Taken { size, verified, extents, small, written, .. } = taken;
+    commit(store, (bucket, group), put, taken).await
+}
+
+/// Commits bytes that were taken in.
+pub(super) async fn commit(
+    store: &Store,
+    (bucket, group): (BucketId, GroupId),
+    put: PutObject,
+    taken: Taken,
+) -> Result<PutDone, ObjectError> {
+    let Taken { size, verified, extents, small, written } = taken;
     let etag = TagRow::Md5(verified.md5);
     let command = Command::PutVersion(PutVersion {
         bucket,

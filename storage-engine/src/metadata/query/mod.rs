@@ -42,6 +42,15 @@ pub(crate) fn with_prefix<'v>(view: &'v IndexView, table: TableId, prefix: &[u8]
     view.range(table, Bound::Included(prefix), end)
 }
 
+/// Goes on behind everything that begins with `stem`; says whether anything can be there.
+fn seek_behind(rows: &mut Range<'_>, stem: &[u8]) -> bool {
+    let end = prefix_end(stem);
+    if let Some(end) = &end {
+        rows.seek(end);
+    }
+    end.is_some()
+}
+
 /// What a name stands for.
 pub(crate) fn name(view: &IndexView, name: &BucketName) -> Result<Option<NameRow>, MetadataError> {
     get(view, name.as_str().as_bytes())

@@ -2,7 +2,7 @@
 
 use coffer_types::{BucketId, ObjectKey};
 
-use super::{Drops, Look, common_prefix, is_common_prefix, next_row, with_prefix};
+use super::{Drops, Look, common_prefix, is_common_prefix, next_row, seek_behind, with_prefix};
 use crate::index::{IndexView, Range};
 use crate::metadata::MetadataError;
 use crate::metadata::rows::{BucketRow, ObjectRow, Row};
@@ -31,13 +31,12 @@ pub(crate) fn list_objects(
         match drops.look(key, row.version.0) {
             Look::Show => {}
             Look::Skip => continue,
-            Look::SkipAll(prefix) => match prefix_end(&object_key(bucket, prefix.as_bytes())) {
-                Some(end) => {
-                    rows.seek(&end);
-                    continue;
+            Look::SkipAll(prefix) => {
+                if !seek_behind(&mut rows, &object_key(bucket, prefix.as_bytes())) {
+                    return Ok(page);
                 }
-                None => return Ok(page),
-            },
+                continue;
+            }
             Look::Stop => {
                 page.next = Some(key.to_owned());
                 return Ok(page);
@@ -49,14 +48,13 @@ pub(crate) fn list_objects(
         }
         if let Some(common) = common_prefix(key, &list.prefix, &list.delimiter) {
             page.entries.push(ListEntry::CommonPrefix(common.to_owned()));
-            match prefix_end(&object_key(bucket, common.as_bytes())) {
-                Some(end) => rows.seek(&end),
-                None => return Ok(page),
+            if !seek_behind(&mut rows, &object_key(bucket, common.as_bytes())) {
+                return Ok(page);
             }
-        } else {
-            let key = ObjectKey::parse(key).map_err(|_| damaged())?;
-            page.entries.push(ListEntry::Item(summary(key, &row)));
+            continue;
         }
+        let key = ObjectKey::parse(key).map_err(|_| damaged())?;
+        page.entries.push(ListEntry::Item(summary(key, &row)));
     }
     Ok(page)
 }

@@ -2,7 +2,9 @@
 
 use coffer_types::{BucketId, UploadId};
 
-use super::{Drops, KeyView, Look, common_prefix, get, is_common_prefix, next_row, with_prefix};
+use super::{
+    Drops, KeyView, Look, common_prefix, get, is_common_prefix, next_row, seek_behind, with_prefix,
+};
 use crate::index::{IndexView, Range};
 use crate::metadata::MetadataError;
 use crate::metadata::rows::{BucketRow, CompletionRow, Row, UploadRow};
@@ -79,17 +81,6 @@ pub(crate) fn list_uploads(
         page.entries.push(ListEntry::Item(UploadSummary { key, upload, initiated, checksum }));
     }
     Ok(page)
-}
-
-/// Goes on behind everything that begins with `stem`; says whether there is anything.
-fn seek_behind(rows: &mut Range<'_>, stem: &[u8]) -> bool {
-    match prefix_end(stem) {
-        Some(end) => {
-            rows.seek(&end);
-            true
-        }
-        None => false,
-    }
 }
 
 fn skip_to_start(rows: &mut Range<'_>, bucket: BucketId, list: &ListUploads) {

@@ -3,14 +3,13 @@
 use coffer_types::{BucketId, ObjectKey, VersionSeq};
 
 use super::{
-    Drops, KeyView, Look, common_prefix, is_common_prefix, next_row, null_version, with_prefix,
+    Drops, KeyView, Look, common_prefix, is_common_prefix, next_row, null_version, seek_behind,
+    with_prefix,
 };
 use crate::index::{IndexView, Range};
 use crate::metadata::MetadataError;
 use crate::metadata::rows::{BucketRow, Row, VersionRow};
-use crate::metadata::tables::{
-    parse_version_key, prefix_end, version_key, version_key_stem, version_prefix,
-};
+use crate::metadata::tables::{parse_version_key, version_key, version_key_stem, version_prefix};
 use crate::object::list::{ListEntry, ListVersions, VersionPage};
 use crate::object::{VersionId, VersionInfo};
 
@@ -32,23 +31,21 @@ pub(crate) fn list_versions(
     while let Some((row_key, row)) = next_row::<VersionRow>(&mut rows)? {
         let damaged = MetadataError::Row { table: "versions" };
         let (key, seq) = parse_version_key(&row_key).ok_or(damaged)?;
-        let end = match drops.look(key.as_str(), seq.0) {
+        let dropped = match drops.look(key.as_str(), seq.0) {
             Look::Show => None,
             // What is older of the key was dropped as well.
-            Look::Skip => Some(prefix_end(&version_prefix(bucket, key.as_bytes()))),
-            Look::SkipAll(prefix) => Some(prefix_end(&version_key_stem(bucket, prefix.as_bytes()))),
+            Look::Skip => Some(version_prefix(bucket, key.as_bytes())),
+            Look::SkipAll(prefix) => Some(version_key_stem(bucket, prefix.as_bytes())),
             Look::Stop => {
                 page.next = Some((key.as_str().to_owned(), None));
                 return Ok(page);
             }
         };
-        match end {
-            None => {}
-            Some(Some(end)) => {
-                rows.seek(&end);
-                continue;
+        if let Some(stem) = dropped {
+            if !seek_behind(&mut rows, &stem) {
+                return Ok(page);
             }
-            Some(None) => return Ok(page),
+            continue;
         }
         if page.entries.len() == list.limit {
             page.next = page.entries.last().map(place_of);
@@ -56,9 +53,8 @@ pub(crate) fn list_versions(
         }
         if let Some(common) = common_prefix(key.as_str(), &list.prefix, &list.delimiter) {
             page.entries.push(ListEntry::CommonPrefix(common.to_owned()));
-            match prefix_end(&version_key_stem(bucket, common.as_bytes())) {
-                Some(end) => rows.seek(&end),
-                None => return Ok(page),
+            if !seek_behind(&mut rows, &version_key_stem(bucket, common.as_bytes())) {
+                return Ok(page);
             }
             continue;
         }
@@ -84,9 +80,7 @@ fn skip_to_start(
         return Ok(None);
     }
     if is_common_prefix(after, &list.prefix, &list.delimiter) {
-        if let Some(end) = prefix_end(&version_key_stem(bucket, after.as_bytes())) {
-            rows.seek(&end);
-        }
+        seek_behind(rows, &version_key_stem(bucket, after.as_bytes()));
         return Ok(None);
     }
     let Ok(key) = ObjectKey::parse(after.as_str()) else {
@@ -96,7 +90,7 @@ fn skip_to_start(
     let at = KeyView { view, bucket, key: &key, floor: settings.floor(&key) };
     let seq = match version {
         None => {
-            rows.seek(&prefix_end(&all).expect("ends in zeros"));
+            seek_behind(rows, &all);
             return Ok(None);
         }
         Some(VersionId::Seq(seq)) => Some(*seq),

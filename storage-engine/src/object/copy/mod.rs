@@ -10,14 +10,15 @@ use std::pin::pin;
 
 use coffer_types::{BucketId, ChecksumAlgorithm, ChecksumValue, GroupId, ObjectKey, Timestamp};
 
-use super::intake::{self, Taken};
+use super::intake;
+use super::put::{self, PutObject};
 use super::{
     ChecksumKind, ETag, ObjectError, ReadCondition, StoredHeader, VersionId, WriteCondition, find,
 };
 use crate::bucket::BucketRef;
 use crate::limits::{OBJECT_MAX, ROWS_MAX};
-use crate::metadata::command::{Command, CopyVersion, Outcome, PutVersion};
-use crate::metadata::rows::{ExtentRun, TagRow};
+use crate::metadata::command::{Command, CopyVersion, Outcome};
+use crate::metadata::rows::ExtentRun;
 use crate::metadata::{condition, query};
 use crate::store::Store;
 use source::{Source, from_source, in_source};
@@ -191,34 +192,26 @@ async fn rewrite(
     (bucket, group): (BucketId, GroupId),
     to: &CopyTarget,
 ) -> Result<CopyDone, ObjectError> {
-    let (size, source_version) = (source.size(), source.shown_version());
+    let (length, source_version) = (Some(source.size()), source.shown_version());
     let algorithms = source.algorithms(to.checksum);
     let bytes = pin!(source.open(store, &runs, algorithms).await?);
-    let taken = intake::take(store, group, Some(size), bytes).await.map_err(from_source)?;
-    let Taken { size, verified, extents, small, written } = taken;
-    let etag = TagRow::Md5(verified.md5);
-    let command = Command::PutVersion(PutVersion {
-        bucket,
+    let taken = intake::take(store, group, length, bytes).await.map_err(from_source)?;
+    let put = PutObject {
+        bucket: to.bucket.clone(),
         key: to.key.clone(),
-        size,
-        etag: etag.clone(),
+        length,
         headers: metadata.headers,
         user_metadata: metadata.user_metadata,
-        checksums: verified.checksums.clone(),
-        extents,
         condition: to.condition.clone(),
-    });
-    written.hand_over();
-    match store.propose_with(group, command, small).await? {
-        Outcome::Put { version, versioned, modified, .. } => Ok(CopyDone {
-            version: versioned.then(|| version.into()),
-            source_version,
-            etag: etag.to_etag(),
-            modified,
-            checksums: verified.checksums,
-            checksum_kind: ChecksumKind::FullObject,
-            parts: 0,
-        }),
-        refused => Err(super::refusal(refused, &to.bucket)),
-    }
+    };
+    let done = put::commit(store, (bucket, group), put, taken).await?;
+    Ok(CopyDone {
+        version: done.version,
+        source_version,
+        etag: done.etag,
+        modified: done.modified,
+        checksums: done.checksums,
+        checksum_kind: ChecksumKind::FullObject,
+        parts: 0,
+    })
 }
