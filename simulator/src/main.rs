@@ -15,6 +15,10 @@ use std::time::{Duration, Instant};
 use clap::Parser;
 use coffer_simulator::{FailureKind, Place, RunOptions, Summary, run};
 
+/// A fifth of a run is memory taken and given back.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Milliseconds after which a run counts as hanging.
 const HANG_MILLIS: u64 = 120_000;
 
