@@ -24,7 +24,7 @@ use tokio::net::TcpListener;
 
 use crate::load::{
     Endpoint, KeySpace, Kind, ListPlan, Measurement, Operation, Order, PayloadSigning, Plan,
-    prepare, run,
+    Sending, prepare, run,
 };
 
 /// CPU microseconds of a PUT under plain hyper on the machine that the goals are stated for.
@@ -173,6 +173,7 @@ impl HyperServer {
             timeout: Duration::from_secs(10),
             list: ListPlan::default(),
             pids: vec![self.child.id()],
+            sending: Sending::default(),
         }
     }
 }

@@ -5,6 +5,7 @@ use std::process::{Command, Output};
 fn bench(arguments: &[&str]) -> Output {
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder on a disk");
     Command::new(env!("CARGO_BIN_EXE_coffer-bench"))
+        .env_remove("COFFER_BENCH_BEFORE")
         .arg("--quick")
         .arg("--dir")
         .arg(folder.path())
@@ -37,6 +38,17 @@ fn what_is_done_by_hand_says_so() {
     let output = bench(&["--only", "peers"]);
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     assert!(text(&output).starts_with("by hand"), "{output:?}");
+}
+
+#[test]
+fn without_an_earlier_binary_nothing_is_held_against_it() {
+    let output = bench(&["--only", "before-put"]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let said = text(&output);
+    assert!(said.starts_with("skipped") && said.contains("COFFER_BENCH_BEFORE"), "{said}");
+    let output = bench(&["--only", "before-put", "--before", "/nowhere/coffer"]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(text(&output).contains("/nowhere/coffer could not be started"), "{output:?}");
 }
 
 #[test]

@@ -21,6 +21,9 @@ struct Arguments {
     /// The server to measure [default: `coffer` beside this program].
     #[arg(long)]
     bin: Option<PathBuf>,
+    /// An earlier server, whose cost of PUT and GET the new one is held against.
+    #[arg(long, env = "COFFER_BENCH_BEFORE")]
+    before: Option<PathBuf>,
     /// Folder on the disk to measure; what is made in it goes again. It needs 50 GB.
     #[arg(long, default_value_os_t = std::env::temp_dir())]
     dir: PathBuf,
@@ -68,11 +71,13 @@ fn measure(arguments: &Arguments) -> anyhow::Result<u8> {
         Some(binary) => std::path::absolute(binary)?,
         None => own.with_file_name("coffer"),
     };
+    let before = arguments.before.as_ref().map(std::path::absolute).transpose()?;
     let mut plain_hyper = Command::new(&own);
     plain_hyper.arg("--plain-hyper");
     let hyper = HyperServer::start(plain_hyper).context("the plain hyper server")?;
     let bench = Bench {
         binary,
+        before,
         dir: arguments.dir.clone(),
         quick: arguments.quick,
         only: arguments.only.clone(),

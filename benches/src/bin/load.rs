@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use clap::Parser;
 use coffer_benches::load::{
     COLUMNS, Credentials, Endpoint, KeySpace, Kind, ListPlan, Measurement, Mix, Operation, Order,
-    PayloadSigning, Plan, prepare, run,
+    PayloadSigning, Plan, Sending, prepare, run,
 };
 
 /// Measures one S3 operation, or a mix of them, against one server on loopback.
@@ -151,6 +151,7 @@ impl Arguments {
                 page: self.page,
             },
             pids: self.pid.clone(),
+            sending: Sending::default(),
         })
     }
 }

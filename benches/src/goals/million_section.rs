@@ -1,13 +1,16 @@
-//! A million keys in 1,000 folders: listings through S3, and the start after a clean stop.
+//! A million keys in 1,000 folders: listings through S3, the start after a clean stop, and how they
+//! all go at once.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::object_section::{clean_run, plan};
 use super::server::{Drive, Server};
-use super::{Bench, Reading, Report};
-use crate::load::{KeySpace, Kind, ListPlan, Operation, Order, Plan, prepare};
+use super::{Bench, Reading, Report, block};
+use crate::load::{
+    Client, KeySpace, Kind, ListPlan, Operation, Order, PayloadSigning, Plan, Request, prepare,
+};
 
-pub(super) const NAMES: &[&str] = &["list-1m", "delimiter", "ready-1m"];
+pub(super) const NAMES: &[&str] = &["list-1m", "delimiter", "ready-1m", "emptied-1m"];
 
 /// Objects in the bucket.
 const OBJECTS: u64 = 1_000_000;
@@ -17,6 +20,10 @@ const FOLDERS: u64 = 1_000;
 const PAGE: u32 = 1_000;
 /// Pages by delimiter.
 const DELIMITER_PAGES: u64 = 200;
+/// How long a bucket may take to be emptied and swept.
+const EMPTY_MAX: Duration = Duration::from_mins(5);
+/// Between two looks at a sweep.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
 /// Starts of which the median counts.
 const STARTS: usize = 3;
 
@@ -48,7 +55,13 @@ pub(super) fn measure(bench: &Bench, report: &mut Report) -> anyhow::Result<()> 
     {
         report.fail(&["delimiter"], &format!("{error:#}"));
     }
-    if bench.wants("ready-1m") { starts(bench, &drive, server, report) } else { server.stop() }
+    let server =
+        if bench.wants("ready-1m") { starts(bench, &drive, server, report)? } else { server };
+    if bench.wants("emptied-1m") {
+        let listing = Plan { pids: server.pids(), ..listing };
+        emptied(&server, &listing, report)?;
+    }
+    server.stop()
 }
 
 /// One walk through the bucket, counted exactly.
@@ -98,7 +111,7 @@ fn starts(
     drive: &Drive,
     mut server: Server,
     report: &mut Report,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<Server> {
     let mut starts = Vec::new();
     for _ in 0..STARTS {
         server.stop()?;
@@ -112,5 +125,54 @@ fn starts(
         scale: 1.0,
         detail: format!("{STARTS} starts, {:.0} to {:.0} ms", starts[0], starts[STARTS - 1]),
     });
-    server.stop()
+    Ok(server)
+}
+
+/// Everything in the bucket goes at once; what it took is swept behind the answer.
+fn emptied(server: &Server, listing: &Plan, report: &mut Report) -> anyhow::Result<()> {
+    let one_page = Plan { count: Some(1), ..listing.clone() };
+    anyhow::ensure!(clean_run(server, &one_page)?.entries > 0, "the bucket is empty before");
+    let path = |what| format!("/api/v1/buckets/{}/{what}", listing.bucket);
+    let call = |request: Request<'_>| {
+        block(async {
+            let management = server.management();
+            let client = Client::of_service(management, PayloadSigning::Signed, "coffer");
+            Ok(client.call(request, EMPTY_MAX).await?)
+        })
+    };
+    let usage = server.usage()?;
+    let began = Instant::now();
+    call(Request { method: "POST", path: &path("empty"), body: b"{}", ..Request::default() })?;
+    let answered = began.elapsed();
+    let mut pages = 1;
+    while clean_run(server, &one_page)?.entries > 0 {
+        pages += 1;
+        anyhow::ensure!(began.elapsed() < EMPTY_MAX, "still listed after {EMPTY_MAX:?}");
+    }
+    let gone = began.elapsed();
+    let swept = loop {
+        let path = path("sweeps");
+        let answer = call(Request { method: "GET", path: &path, ..Request::default() })?;
+        let answer: serde_json::Value = serde_json::from_slice(&answer)?;
+        if answer["sweeps"].as_array().is_some_and(Vec::is_empty) {
+            break format!("swept after {:.1} s", began.elapsed().as_secs_f64());
+        }
+        // The space is no part of the goal: what is left of it is told.
+        if began.elapsed() > EMPTY_MAX {
+            break format!("NOT swept after {EMPTY_MAX:?}: {answer}");
+        }
+        std::thread::sleep(LOOK_AGAIN);
+    };
+    let cpu = server.usage()?.cpu.saturating_sub(usage.cpu).as_secs_f64();
+    report.add(Reading {
+        name: "emptied-1m",
+        value: gone.as_secs_f64() * 1e3,
+        scale: 1.0,
+        detail: format!(
+            "answered after {:.1} ms, listing {pages} was empty; {swept}, \
+             {cpu:.1} CPU-s in all",
+            answered.as_secs_f64() * 1e3
+        ),
+    });
+    Ok(())
 }

@@ -6,10 +6,14 @@
 //! (GET) of CPU for each request of 4 KiB; a reading of such a goal carries how much longer plain
 //! hyper took here, right before it.
 
+mod before_section;
+mod checksums_section;
 mod engine_section;
 mod million_section;
 mod object_section;
+mod parts_section;
 mod report;
+mod rounds;
 mod server;
 mod uploads_section;
 
@@ -118,13 +122,65 @@ pub const GOALS: &[Goal] = &[
         AtMost(250.0),
         "MB",
     ),
+    goal(
+        "parts-rss",
+        "64 clients, each with 12 parts of 5 MiB of an upload: highest resident memory",
+        AtMost(250.0),
+        "MB",
+    ),
+    goal("parts-8m", "UploadPart 8 MiB: times the server CPU of a PUT 8 MiB", AtMost(1.05), "x"),
+    goal("parts-complete", "CompleteMultipartUpload of 10,000 parts: median", AtMost(150.0), "ms"),
+    goal(
+        "parts-copy-5g",
+        "CopyObject of 5 GiB in 1,024 parts within a group: median",
+        AtMost(20.0),
+        "ms",
+    ),
+    goal(
+        "checksum-crc32",
+        "S3 PUT 4 KiB with CRC32 in a header (the SDKs' default): more server CPU",
+        AtMost(5.0),
+        "us",
+    ),
+    goal(
+        "checksum-crc64",
+        "S3 PUT 4 KiB with CRC64NVME in a header: more server CPU",
+        AtMost(5.0),
+        "us",
+    ),
+    goal(
+        "checksum-trailer",
+        "S3 PUT 4 KiB with CRC32 in an unsigned trailer: more server CPU",
+        AtMost(5.0),
+        "us",
+    ),
     goal("ready-1m", "ready with 1 M objects after a clean stop", AtMost(200.0), "ms"),
+    goal(
+        "emptied-1m",
+        "a bucket of 1 M keys is emptied: until the first empty listing",
+        AtMost(1_000.0),
+        "ms",
+    ),
+    goal(
+        "before-put",
+        "S3 PUT 4 KiB, 64 clients: times the server CPU of an earlier binary",
+        AtMost(1.03),
+        "x",
+    ),
+    goal(
+        "before-get",
+        "S3 GET 4 KiB, 64 clients: times the server CPU of an earlier binary",
+        AtMost(1.03),
+        "x",
+    ),
 ];
 
 /// How to measure.
 pub struct Bench {
     /// The release binary of the server.
     pub binary: PathBuf,
+    /// An earlier one to measure beside it.
+    pub before: Option<PathBuf>,
     /// Folder on the disk to measure.
     pub dir: PathBuf,
     /// Short windows.
@@ -164,10 +220,13 @@ impl Bench {
     /// Measures all that is wanted. A section that fails leaves its goals unmeasured.
     pub fn measure(&self) -> Report {
         let mut report = Report::new(|name| self.wants(name));
-        let sections: [(&str, &[&str], Section); 4] = [
+        let sections: [(&str, &[&str], Section); 7] = [
             ("engine", engine_section::NAMES, engine_section::measure),
             ("objects", object_section::NAMES, object_section::measure),
             ("uploads", uploads_section::NAMES, uploads_section::measure),
+            ("parts and copies", parts_section::NAMES, parts_section::measure),
+            ("checksums", checksums_section::NAMES, checksums_section::measure),
+            ("an earlier binary", before_section::NAMES, before_section::measure),
             ("a million keys", million_section::NAMES, million_section::measure),
         ];
         for (title, names, section) in sections {
@@ -181,6 +240,11 @@ impl Bench {
         }
         report
     }
+}
+
+/// Carries out single calls of a section.
+fn block<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work)
 }
 
 type Section = fn(&Bench, &mut Report) -> anyhow::Result<()>;
@@ -197,6 +261,9 @@ mod tests {
             engine_section::NAMES,
             object_section::NAMES,
             uploads_section::NAMES,
+            parts_section::NAMES,
+            checksums_section::NAMES,
+            before_section::NAMES,
             million_section::NAMES,
         ]
         .concat();

@@ -6,7 +6,8 @@ use super::server::{Drive, Server};
 use super::{Bench, Reading, Report};
 use crate::baseline::{md5_time, md5_time_side_by_side};
 use crate::load::{
-    KeySpace, Kind, ListPlan, Measurement, Operation, Order, PayloadSigning, Plan, prepare, run,
+    KeySpace, Kind, ListPlan, Measurement, Operation, Order, PayloadSigning, Plan, Sending,
+    prepare, run,
 };
 
 pub(super) const NAMES: &[&str] = &[
@@ -84,6 +85,7 @@ pub(super) fn plan(bench: &Bench, server: &Server, kind: Kind, bucket: &str) -> 
         timeout: Duration::from_secs(60),
         list: ListPlan::default(),
         pids: server.pids(),
+        sending: Sending::default(),
     }
 }
 
@@ -96,11 +98,11 @@ pub(super) fn clean_run(server: &Server, plan: &Plan) -> anyhow::Result<Measurem
     Ok(measured)
 }
 
-fn cpu_us(measured: &Measurement) -> f64 {
+pub(super) fn cpu_us(measured: &Measurement) -> f64 {
     measured.server.as_ref().map_or(f64::NAN, |server| server.cpu_us)
 }
 
-fn cpu_s(measured: &Measurement) -> f64 {
+pub(super) fn cpu_s(measured: &Measurement) -> f64 {
     measured.server.as_ref().map_or(f64::NAN, |server| server.cpu_s)
 }
 

@@ -1,6 +1,6 @@
 //! Readings against goals, as a table or as JSON.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::Serialize;
@@ -32,6 +32,8 @@ enum Verdict {
     Failed,
     /// For a person to measure.
     ByHand,
+    /// Lacks what it is measured with.
+    Skipped,
 }
 
 /// One line of the report.
@@ -51,6 +53,7 @@ pub struct Report {
     wanted: Vec<&'static Goal>,
     readings: BTreeMap<&'static str, Reading>,
     failures: BTreeMap<&'static str, String>,
+    skipped: BTreeSet<&'static str>,
 }
 
 impl Report {
@@ -60,6 +63,7 @@ impl Report {
             wanted: GOALS.iter().filter(|goal| wants(goal.name)).collect(),
             readings: BTreeMap::new(),
             failures: BTreeMap::new(),
+            skipped: BTreeSet::new(),
         }
     }
 
@@ -76,6 +80,12 @@ impl Report {
                 self.failures.insert(name, why.to_owned());
             }
         }
+    }
+
+    /// Notes what goals lack to be measured: no pass, and no failure either.
+    pub(super) fn skip(&mut self, names: &[&'static str], why: &str) {
+        self.fail(names, why);
+        self.skipped.extend(names);
     }
 
     /// 0 if all passed, 3 on a miss, 1 if something could not be measured.
@@ -103,6 +113,7 @@ impl Report {
             let scale = reading.map_or(1.0, |reading| reading.scale);
             let verdict = match (goal.bound, reading) {
                 (Bound::ByHand, _) => Verdict::ByHand,
+                (_, None) if self.skipped.contains(goal.name) => Verdict::Skipped,
                 (_, None) => Verdict::Failed,
                 (bound, Some(reading)) if passes(bound, reading) => Verdict::Pass,
                 (_, Some(_)) => Verdict::Miss,
@@ -174,6 +185,7 @@ impl fmt::Display for Report {
                 Verdict::Miss => "MISS",
                 Verdict::Failed => "FAILED",
                 Verdict::ByHand => "by hand",
+                Verdict::Skipped => "skipped",
             };
             let value = line.value.map_or_else(|| "-".to_owned(), short);
             writeln!(
@@ -224,6 +236,15 @@ mod tests {
         assert_eq!(report.exit_code(), 1);
         assert!(report.to_string().contains("the server did not start"));
         assert_eq!(Report::new(|name| name == "peers").exit_code(), 0);
+    }
+
+    #[test]
+    fn what_is_skipped_neither_passes_nor_fails() {
+        let mut report = Report::new(|name| name == "before-put");
+        report.skip(&["before-put"], "no earlier binary");
+        assert_eq!(report.exit_code(), 0);
+        let text = report.to_string();
+        assert!(text.starts_with("skipped") && text.contains("no earlier binary"), "{text}");
     }
 
     #[test]

@@ -72,13 +72,14 @@ impl Drive {
         let child = command.spawn().with_context(|| {
             format!("{} could not be started: build it with `make release`", binary.display())
         })?;
-        let endpoint = Endpoint {
-            address: s3,
+        let at = |address| Endpoint {
+            address,
             credentials: Some(self.credentials.clone()),
             region: "us-east-1".to_owned(),
         };
-        let mut server = Server { child, endpoint, ready_after: Duration::ZERO };
-        server.await_ready(management, began).with_context(|| self.tail_of_log())?;
+        let (endpoint, management) = (at(s3), at(management));
+        let mut server = Server { child, endpoint, management, ready_after: Duration::ZERO };
+        server.await_ready(began).with_context(|| self.tail_of_log())?;
         Ok(server)
     }
 
@@ -94,12 +95,18 @@ impl Drive {
 pub(super) struct Server {
     child: Child,
     endpoint: Endpoint,
+    management: Endpoint,
     ready_after: Duration,
 }
 
 impl Server {
     pub(super) fn endpoint(&self) -> &Endpoint {
         &self.endpoint
+    }
+
+    /// Where the management API is.
+    pub(super) fn management(&self) -> &Endpoint {
+        &self.management
     }
 
     pub(super) fn pids(&self) -> Vec<u32> {
@@ -115,12 +122,12 @@ impl Server {
         self.ready_after
     }
 
-    fn await_ready(&mut self, management: SocketAddr, began: Instant) -> anyhow::Result<()> {
-        let endpoint = Endpoint { address: management, credentials: None, region: String::new() };
+    fn await_ready(&mut self, began: Instant) -> anyhow::Result<()> {
+        let endpoint = Endpoint { credentials: None, ..self.management.clone() };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async {
             let client = Client::new(&endpoint, PayloadSigning::Unsigned);
-            let request = Request { method: "GET", path: "/readyz", query: "", body: b"" };
+            let request = Request { method: "GET", path: "/readyz", ..Request::default() };
             loop {
                 if client.call(request, Duration::from_secs(5)).await.is_ok() {
                     self.ready_after = began.elapsed();

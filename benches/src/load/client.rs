@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use super::http::{Connection, ExchangeError, Sink};
 use super::listing::error_code;
-use super::sigv4::{self, EMPTY_SHA256, Signed, Signer, UNSIGNED_PAYLOAD};
+use super::sigv4::{self, EMPTY_SHA256, Signed, Signer, UNSIGNED_PAYLOAD, UNSIGNED_TRAILER};
 
 /// Who signs.
 #[derive(Clone)]
@@ -55,7 +55,7 @@ impl Endpoint {
 }
 
 /// The line and fields of one request.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 pub struct Request<'a> {
     /// `GET`, `PUT` and so on.
     pub method: &'a str,
@@ -65,6 +65,10 @@ pub struct Request<'a> {
     pub query: &'a str,
     /// The body.
     pub body: &'a [u8],
+    /// Other headers, covered by the signature; names in lower case.
+    pub headers: &'a [(&'a str, &'a str)],
+    /// The body is in chunks with a trailer, and not signed.
+    pub chunked: bool,
 }
 
 /// Whether the signature covers the payload.
@@ -107,13 +111,22 @@ pub enum CallError {
         /// S3's code, if the body named one.
         code: String,
     },
+    /// An answer that says something else.
+    #[error("the answer has no {0}")]
+    Without(&'static str),
 }
 
 impl Client {
-    /// For this endpoint.
+    /// For S3 at this endpoint.
     pub fn new(endpoint: &Endpoint, signing: PayloadSigning) -> Self {
+        Self::of_service(endpoint, signing, "s3")
+    }
+
+    /// For another service at this endpoint.
+    pub fn of_service(endpoint: &Endpoint, signing: PayloadSigning, service: &'static str) -> Self {
         let signer = endpoint.credentials.as_ref().map(|credentials| {
-            Signer::new(&credentials.access_key, &credentials.secret_key, &endpoint.region)
+            let Credentials { access_key, secret_key } = credentials;
+            Signer::new(access_key, secret_key, &endpoint.region, service)
         });
         Self {
             inner: Rc::new(Inner {
@@ -134,7 +147,7 @@ impl Client {
     /// Formats a request's head into `out`, which is emptied first.
     pub fn head(&self, request: Request<'_>, out: &mut Vec<u8>) {
         let inner = &*self.inner;
-        let Request { method, path, query, body } = request;
+        let Request { method, path, query, body, headers, chunked } = request;
         out.clear();
         let mark = if query.is_empty() { "" } else { "?" };
         for part in [method, " ", path, mark, query, " HTTP/1.1\r\nhost: ", &inner.host, "\r\n"] {
@@ -143,9 +156,15 @@ impl Client {
         if !body.is_empty() || method == "PUT" || method == "POST" {
             out.extend_from_slice(format!("content-length: {}\r\n", body.len()).as_bytes());
         }
+        for (name, value) in headers {
+            for part in [name, ": ", value, "\r\n"] {
+                out.extend_from_slice(part.as_bytes());
+            }
+        }
         if let Some(signer) = &inner.signer {
             let hash;
             let payload = match inner.signing {
+                _ if chunked => UNSIGNED_TRAILER,
                 PayloadSigning::Unsigned => UNSIGNED_PAYLOAD,
                 PayloadSigning::Signed if body.is_empty() => EMPTY_SHA256,
                 PayloadSigning::Signed => {
@@ -157,7 +176,7 @@ impl Client {
             let date = &inner.date.borrow().1;
             let host = &inner.host;
             let authorization =
-                signer.authorization(Signed { method, path, query, host, payload, date });
+                signer.authorization(Signed { method, path, query, host, payload, date, headers });
             for part in [
                 "x-amz-content-sha256: ",
                 payload,
@@ -175,9 +194,18 @@ impl Client {
 
     /// One call on a connection of its own; its body if the status is 2xx.
     pub async fn call(&self, request: Request<'_>, limit: Duration) -> Result<Vec<u8>, CallError> {
+        self.call_on(&mut self.connection(0), request, limit).await
+    }
+
+    /// One call; its body if the status is 2xx.
+    pub async fn call_on(
+        &self,
+        connection: &mut Connection,
+        request: Request<'_>,
+        limit: Duration,
+    ) -> Result<Vec<u8>, CallError> {
         let mut head = Vec::new();
         self.head(request, &mut head);
-        let mut connection = self.connection(0);
         let mut text = Text::default();
         let has_body = request.method != "HEAD";
         let exchange = connection.exchange(&head, request.body, has_body, &mut text);
@@ -194,7 +222,7 @@ impl Client {
     /// Creates a bucket; it is fine if it is there.
     pub async fn create_bucket(&self, bucket: &str, limit: Duration) -> Result<(), CallError> {
         let path = format!("/{bucket}");
-        let request = Request { method: "PUT", path: &path, query: "", body: b"" };
+        let request = Request { method: "PUT", path: &path, ..Request::default() };
         match self.call(request, limit).await {
             Err(CallError::Status { code, .. })
                 if code == "BucketAlreadyOwnedByYou" || code == "BucketAlreadyExists" =>
@@ -253,11 +281,19 @@ mod tests {
             region: "us-east-1".to_owned(),
         };
         let mut head = Vec::new();
-        let request = Request { method: "PUT", path: "/b/k", query: "x=1", body: b"abc" };
+        let request = Request {
+            method: "PUT",
+            path: "/b/k",
+            query: "x=1",
+            body: b"abc",
+            headers: &[("x-amz-checksum-crc32", "NSRBwg==")],
+            chunked: false,
+        };
         Client::new(&endpoint, PayloadSigning::Signed).head(request, &mut head);
         let head = String::from_utf8(head).expect("ASCII");
         assert!(head.starts_with("PUT /b/k?x=1 HTTP/1.1\r\nhost: 127.0.0.1:9000\r\n"), "{head}");
         assert!(head.contains("content-length: 3\r\n"), "{head}");
+        assert!(head.contains("\r\nx-amz-checksum-crc32: NSRBwg==\r\n"), "{head}");
         assert!(head.contains("x-amz-content-sha256: ba7816bf8f01cfea"), "{head}");
         assert!(head.contains("authorization: AWS4-HMAC-SHA256 Credential=key/"), "{head}");
         assert!(head.ends_with("\r\n\r\n"), "{head}");

@@ -29,7 +29,7 @@ pub(super) fn error_code(xml: &[u8]) -> Option<String> {
 }
 
 /// The text of the first element of this name.
-fn element(xml: &[u8], name: &str) -> Option<String> {
+pub(super) fn element(xml: &[u8], name: &str) -> Option<String> {
     let open = format!("<{name}>");
     let start = memmem::find(xml, open.as_bytes())? + open.len();
     let len = memchr::memchr(b'<', &xml[start..])?;

@@ -11,7 +11,9 @@ mod http;
 mod keys;
 mod listing;
 mod measurement;
+mod sending;
 mod sigv4;
+mod uploads;
 mod worker;
 
 pub use client::{
@@ -20,6 +22,8 @@ pub use client::{
 pub use http::{Connection, ExchangeError, Sink};
 pub use keys::{Contents, KeySpace, Order, Sequence, mix};
 pub use measurement::{COLUMNS, Measurement, Part};
+pub use sending::{Checksum, Sending};
+pub use uploads::{Upload, Uploads, completion};
 
 use std::cell::RefCell;
 use std::fmt;
@@ -175,6 +179,8 @@ pub struct Plan {
     pub list: ListPlan,
     /// Processes of the server.
     pub pids: Vec<u32>,
+    /// How bytes are sent.
+    pub sending: Sending,
 }
 
 impl Plan {

@@ -1,5 +1,5 @@
-//! Signature version 4 for requests whose signed headers are `host`, `x-amz-content-sha256` and
-//! `x-amz-date`, after "Authenticating requests (AWS Signature Version 4)" of the S3 API
+//! Signature version 4 for requests whose signed headers are `host`, `x-amz-content-sha256`,
+//! `x-amz-date` and what else a request carries, after "Authenticating requests (AWS Signature Version 4)" of the S3 API
 //! reference. The signing key of a day is derived once, so one request costs two SHA-256 and one
 //! HMAC of some hundred bytes.
 
@@ -11,6 +11,8 @@ use aws_lc_rs::hmac;
 
 /// Stands for a payload that is not covered by the signature.
 pub(super) const UNSIGNED_PAYLOAD: &str = "UNSIGNED-PAYLOAD";
+/// Stands for a payload in chunks with a trailer, neither covered by the signature.
+pub(super) const UNSIGNED_TRAILER: &str = "STREAMING-UNSIGNED-PAYLOAD-TRAILER";
 /// The SHA-256 of no bytes.
 pub(super) const EMPTY_SHA256: &str =
     "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
@@ -20,6 +22,7 @@ pub(super) struct Signer {
     access_key: String,
     secret_key: String,
     region: String,
+    service: &'static str,
     day: RefCell<Option<Day>>,
 }
 
@@ -43,33 +46,53 @@ pub(super) struct Signed<'a> {
     pub payload: &'a str,
     /// Value of the header `x-amz-date`, from [`amz_date`].
     pub date: &'a str,
+    /// What else is covered; names in lower case.
+    pub headers: &'a [(&'a str, &'a str)],
 }
 
 impl Signer {
-    /// Signs for the service `s3`.
-    pub(super) fn new(access_key: &str, secret_key: &str, region: &str) -> Self {
+    /// Signs for a service, such as `s3`.
+    pub(super) fn new(
+        access_key: &str,
+        secret_key: &str,
+        region: &str,
+        service: &'static str,
+    ) -> Self {
         Self {
             access_key: access_key.to_owned(),
             secret_key: secret_key.to_owned(),
             region: region.to_owned(),
+            service,
             day: RefCell::new(None),
         }
     }
 
     /// The value of the header `authorization`.
     pub(super) fn authorization(&self, request: Signed<'_>) -> String {
-        let Signed { method, path, query, host, payload, date } = request;
-        let canonical = format!(
-            "{method}\n{path}\n{query}\nhost:{host}\nx-amz-content-sha256:{payload}\n\
-             x-amz-date:{date}\n\nhost;x-amz-content-sha256;x-amz-date\n{payload}"
-        );
+        let Signed { method, path, query, host, payload, date, headers } = request;
+        let own = [("host", host), ("x-amz-content-sha256", payload), ("x-amz-date", date)];
+        let mut covered: Vec<_> = own.into_iter().chain(headers.iter().copied()).collect();
+        covered.sort_unstable();
+        let mut canonical = format!("{method}\n{path}\n{query}\n");
+        let mut names = String::with_capacity(128);
+        for (name, value) in covered {
+            for part in [name, ":", value, "\n"] {
+                canonical.push_str(part);
+            }
+            if !names.is_empty() {
+                names.push(';');
+            }
+            names.push_str(name);
+        }
+        for part in ["\n", &names, "\n", payload] {
+            canonical.push_str(part);
+        }
         let day = &date[..8];
-        let region = &self.region;
-        let mut text = format!("AWS4-HMAC-SHA256\n{date}\n{day}/{region}/s3/aws4_request\n");
+        let scope = format!("{day}/{}/{}/aws4_request", self.region, self.service);
+        let mut text = format!("AWS4-HMAC-SHA256\n{date}\n{scope}\n");
         write_hex(digest::digest(&digest::SHA256, canonical.as_bytes()).as_ref(), &mut text);
         let mut header = format!(
-            "AWS4-HMAC-SHA256 Credential={}/{day}/{region}/s3/aws4_request, \
-             SignedHeaders=host;x-amz-content-sha256;x-amz-date, Signature=",
+            "AWS4-HMAC-SHA256 Credential={}/{scope}, SignedHeaders={names}, Signature=",
             self.access_key
         );
         write_hex(self.sign(day, text.as_bytes()).as_ref(), &mut header);
@@ -88,7 +111,7 @@ impl Signer {
     fn derive(&self, day: &str) -> hmac::Key {
         let first =
             hmac::Key::new(hmac::HMAC_SHA256, format!("AWS4{}", self.secret_key).as_bytes());
-        [day, &self.region, "s3", "aws4_request"].into_iter().fold(first, |key, part| {
+        [day, &self.region, self.service, "aws4_request"].into_iter().fold(first, |key, part| {
             hmac::Key::new(hmac::HMAC_SHA256, hmac::sign(&key, part.as_bytes()).as_ref())
         })
     }
@@ -152,7 +175,7 @@ mod tests {
     #[test]
     fn signs_as_the_reference_does() {
         let secret = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
-        let signer = Signer::new("AKIAIOSFODNN7EXAMPLE", secret, "us-east-1");
+        let signer = Signer::new("AKIAIOSFODNN7EXAMPLE", secret, "us-east-1", "s3");
         for (query, signature) in [
             ("lifecycle=", "fea454ca298b7da1c68078a5d1bdbfbbe0d65c699e0f91ac7a200a0136783543"),
             (
@@ -167,10 +190,27 @@ mod tests {
                 host: "examplebucket.s3.amazonaws.com",
                 payload: EMPTY_SHA256,
                 date: "20130524T000000Z",
+                headers: &[],
             });
             assert!(header.ends_with(&format!("Signature={signature}")), "{header}");
             assert!(header.contains("AKIAIOSFODNN7EXAMPLE/20130524/us-east-1/s3/aws4_request"));
         }
+        // "PUT Object", which covers two headers more.
+        let header = signer.authorization(Signed {
+            method: "PUT",
+            path: "/test%24file.text",
+            query: "",
+            host: "examplebucket.s3.amazonaws.com",
+            payload: "44ce7dd67c959e0d3524ffac1771dfbba87d2b6b4b4e99e42034a8b803f8b072",
+            date: "20130524T000000Z",
+            headers: &[
+                ("x-amz-storage-class", "REDUCED_REDUNDANCY"),
+                ("date", "Fri, 24 May 2013 00:00:00 GMT"),
+            ],
+        });
+        let signature = "98ad721746da40c64f1a55b78f14c238d841ea1380cd77a1b5971af0ece108bd";
+        assert!(header.ends_with(signature), "{header}");
+        assert!(header.contains("=date;host;x-amz-content-sha256;x-amz-date;x-amz-storage-class,"));
         assert_eq!(payload_sha256(b""), EMPTY_SHA256);
     }
 

@@ -10,6 +10,7 @@ use super::client::{Client, Request};
 use super::http::{Connection, ExchangeError, Sink};
 use super::keys::Contents;
 use super::listing::{Page, error_code};
+use super::sending::Claim;
 use super::sigv4::uri_encode;
 use super::{Kind, Plan};
 use crate::latency::Latencies;
@@ -49,6 +50,7 @@ pub(super) struct Worker {
     path: String,
     query: String,
     token: Option<String>,
+    framed: Vec<u8>,
 }
 
 impl Worker {
@@ -63,6 +65,7 @@ impl Worker {
             path: String::new(),
             query: String::new(),
             token: None,
+            framed: Vec::new(),
         }
     }
 
@@ -92,8 +95,19 @@ impl Worker {
             Kind::Delete => ("DELETE", [].as_slice()),
         };
         self.name(plan, step);
-        let request = Request { method, path: &self.path, query: &self.query, body };
-        self.client.head(request, &mut self.head);
+        let claim = Claim::of(plan.sending.checksum.filter(|_| step.kind == Kind::Put), body);
+        let sent = claim.frame(body, &mut self.framed);
+        self.client.head(
+            Request {
+                method,
+                path: &self.path,
+                query: &self.query,
+                body: sent,
+                headers: &claim.headers(),
+                chunked: claim.is_trailer(),
+            },
+            &mut self.head,
+        );
         let mut reply = Reply {
             expected: (step.kind == Kind::Get && plan.verify)
                 .then(|| shared.contents.of(step.number)),
@@ -103,7 +117,7 @@ impl Worker {
         };
         let began = Instant::now();
         let has_body = step.kind != Kind::Head;
-        let exchange = self.connection.exchange(&self.head, body, has_body, &mut reply);
+        let exchange = self.connection.exchange(&self.head, sent, has_body, &mut reply);
         let answer = match tokio::time::timeout(plan.timeout, exchange).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(error)) => return Err(name_of(&error)),
@@ -142,6 +156,14 @@ impl Worker {
         self.path.push('/');
         self.path.push_str(&plan.bucket);
         let mut key = String::new();
+        if step.kind == Kind::Put
+            && let Some((upload, part)) = plan.sending.part(step.number)
+        {
+            self.path.push('/');
+            uri_encode(&upload.key, false, &mut self.path);
+            upload.write_query(part, &mut self.query);
+            return;
+        }
         if step.kind != Kind::List {
             plan.keys.write_key(step.number, &mut key);
             self.path.push('/');
