@@ -30,8 +30,11 @@ macro_rules! codes {
 
 codes! {
     AccessDenied = "AccessDenied" FORBIDDEN;
+    AccessForbidden = "AccessForbidden" FORBIDDEN;
     AuthorizationHeaderMalformed = "AuthorizationHeaderMalformed" BAD_REQUEST;
+    AuthorizationQueryParameters = "AuthorizationQueryParametersError" BAD_REQUEST;
     BadDigest = "BadDigest" BAD_REQUEST;
+    BadRequest = "BadRequest" BAD_REQUEST;
     BucketAlreadyExists = "BucketAlreadyExists" CONFLICT;
     BucketAlreadyOwnedByYou = "BucketAlreadyOwnedByYou" CONFLICT;
     BucketNotEmpty = "BucketNotEmpty" CONFLICT;
