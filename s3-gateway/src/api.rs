@@ -142,12 +142,21 @@ fn check_owner(
     expected: Option<&HeaderValue>,
     owner: AccountId,
 ) -> Result<(), Failure> {
-    match expected {
-        Some(expected) if expected.to_str().ok().map(str::parse) != Some(Ok(owner)) => {
+    let Some(expected) = expected.map(|expected| expected.to_str().unwrap_or_default()) else {
+        return Ok(());
+    };
+    let of_aws = expected.len() == 12 && expected.bytes().all(|byte| byte.is_ascii_digit());
+    match expected.parse::<AccountId>() {
+        Ok(expected) if expected == owner => Ok(()),
+        Err(_) if !of_aws => {
+            let message = format!("The value of {header} must be the id of an account.");
+            Err(Failure::new(Code::InvalidBucketOwner, message))
+        }
+        // Accounts of AWS own nothing here.
+        Ok(_) | Err(_) => {
             let message = format!("The bucket does not belong to the account that {header} names.");
             Err(Failure::new(Code::AccessDenied, message))
         }
-        Some(_) | None => Ok(()),
     }
 }
 

@@ -48,6 +48,7 @@ codes! {
     InvalidAccessKeyId = "InvalidAccessKeyId" FORBIDDEN;
     InvalidArgument = "InvalidArgument" BAD_REQUEST;
     InvalidBucketName = "InvalidBucketName" BAD_REQUEST;
+    InvalidBucketOwner = "InvalidBucketOwnerAWSAccountID" BAD_REQUEST;
     InvalidDigest = "InvalidDigest" BAD_REQUEST;
     InvalidPart = "InvalidPart" BAD_REQUEST;
     InvalidPartNumber = "InvalidPartNumber" RANGE_NOT_SATISFIABLE;

@@ -144,6 +144,10 @@ async fn the_expected_owner_must_own_the_bucket() {
     assert_eq!(get(&stand.main_id).await.status, 200);
     assert_eq!(get(&OTHER.to_string()).await.error(), (403, "AccessDenied"));
     assert_eq!(get("123456789012").await.error(), (403, "AccessDenied"));
+    let none = (400, "InvalidBucketOwnerAWSAccountID");
+    for owner in ["me", "12345678901", "", &stand.main_id.to_uppercase()] {
+        assert_eq!(get(owner).await.error(), none, "{owner}");
+    }
 }
 
 #[tokio::test]
