@@ -24,6 +24,8 @@ pub(crate) struct Api {
     pub(crate) store: Store,
     pub(crate) access: Arc<Access>,
     pub(crate) region: Option<Region>,
+    /// How the addresses of this store begin.
+    pub(crate) scheme: &'static str,
 }
 
 /// A request whose sender is known and that has not been decided yet.

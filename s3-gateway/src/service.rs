@@ -59,8 +59,12 @@ impl S3Gateway {
     pub fn new(config: GatewayConfig, engine: Engine, access: Arc<Access>) -> Self {
         let store = Store::new(engine);
         let hosts = Hosts::new(config.base_domains.clone());
-        let api =
-            Arc::new(Api { store, access: Arc::clone(&access), region: config.region.clone() });
+        let api = Arc::new(Api {
+            store,
+            access: Arc::clone(&access),
+            region: config.region.clone(),
+            scheme: if config.tls { "https" } else { "http" },
+        });
         let mut builder = S3ServiceBuilder::new(Operations(Arc::clone(&api)));
         builder.set_config(Arc::new(StaticConfigProvider::new(Arc::new(protocol(&config)))));
         builder.set_auth(Secrets(access));
