@@ -307,6 +307,9 @@ fn no_method(is_service: bool) -> Failure {
 
 /// Whether every percent sign begins an encoded byte (RFC 3986, section 2.1), and the text is UTF-8.
 fn is_encoded(text: &str) -> bool {
+    if !text.contains('%') {
+        return true;
+    }
     let mut bytes = text.bytes();
     while let Some(byte) = bytes.next() {
         let digit = |byte: Option<u8>| byte.is_some_and(|byte| byte.is_ascii_hexdigit());
