@@ -15,7 +15,6 @@ use crate::xml::{Document, escape_into};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-amz-request-id");
 const HOST_ID: HeaderName = HeaderName::from_static("x-amz-id-2");
-const BUCKET_REGION: HeaderName = HeaderName::from_static("x-amz-bucket-region");
 const XML: HeaderValue = HeaderValue::from_static("application/xml");
 
 /// What an answer says about its request.
@@ -26,8 +25,6 @@ pub(crate) struct About<'a> {
     pub(crate) method: &'a Method,
     /// The path as it was asked for.
     pub(crate) path: &'a str,
-    /// The region that this store is in.
-    pub(crate) region: &'a str,
 }
 
 /// Code and message of an error; the message escaped for XML.
@@ -57,6 +54,16 @@ impl About<'_> {
         response
     }
 
+    /// Whether the protocol library knows no operation of this method here.
+    pub(crate) fn lacks_method(&self, response: &Response<Body>) -> bool {
+        // What it says of `HEAD` has no body, and only the service has none.
+        response.status() == StatusCode::NOT_IMPLEMENTED
+            && match response.body().bytes().as_ref().and_then(Told::parse) {
+                Some(told) => told.message == "Unknown operation",
+                None => self.method == Method::HEAD && self.path == "/",
+            }
+    }
+
     /// Completes an error that the protocol library wrote.
     pub(crate) fn complete(
         &self,
@@ -81,11 +88,6 @@ impl About<'_> {
         document.plain("Message", &told.message);
         for (name, text) in elements {
             document.text(name, text);
-        }
-        if told.code == "AuthorizationHeaderMalformed" {
-            document.plain("Region", self.region);
-            let value = HeaderValue::try_from(self.region).expect("letters, digits, hyphens");
-            response.headers_mut().insert(BUCKET_REGION, value);
         }
         document.text("Resource", self.path);
         document.plain("RequestId", self.id);
@@ -135,8 +137,8 @@ mod tests {
     use super::*;
     use crate::error::Code;
 
-    fn about<'a>(method: &'a Method, host_id: &'a HeaderValue, region: &'a str) -> About<'a> {
-        About { id: RequestId(255), host_id, method, path: "/photos/a&b", region }
+    fn about<'a>(method: &'a Method, host_id: &'a HeaderValue) -> About<'a> {
+        About { id: RequestId(255), host_id, method, path: "/photos/a&b" }
     }
 
     fn text(response: &Response<Body>) -> String {
@@ -147,7 +149,7 @@ mod tests {
     #[test]
     fn errors_carry_resource_and_ids() {
         let host_id = HeaderValue::from_static("host");
-        let about = about(&Method::GET, &host_id, "us-east-1");
+        let about = about(&Method::GET, &host_id);
         let failure = Failure::new(Code::NoSuchKey, "No <key>.").element("Key", "a&b");
         let response = about.fail(failure);
         assert_eq!(response.status(), StatusCode::NOT_FOUND);
@@ -159,24 +161,22 @@ mod tests {
     }
 
     #[test]
-    fn errors_of_the_library_are_completed_and_name_the_region() {
+    fn errors_of_the_library_are_completed() {
         let host_id = HeaderValue::from_static("host");
-        let about = about(&Method::GET, &host_id, "eu-west-1");
-        let error = s3s::s3_error!(AuthorizationHeaderMalformed, "wrong; expecting '{}' & co", "x");
+        let about = about(&Method::GET, &host_id);
+        let error = s3s::s3_error!(InvalidRequest, "wrong; expecting '{}' & co", "x");
         let mut response = error.to_http_response().expect("serializes");
         about.complete(&mut response, &[]);
         let text = text(&response);
         assert!(text.contains("<Message>wrong; expecting"), "{text}");
-        assert!(text.contains("&amp; co</Message><Region>eu-west-1</Region>"), "{text}");
+        assert!(text.contains("&amp; co</Message><Resource>"), "{text}");
         assert!(text.ends_with("<HostId>host</HostId></Error>"), "{text}");
-        assert_eq!(response.headers()["x-amz-bucket-region"], "eu-west-1");
     }
 
     #[test]
     fn answers_to_head_have_no_body() {
         let host_id = HeaderValue::from_static("host");
-        let response =
-            about(&Method::HEAD, &host_id, "us-east-1").fail(Failure::new(Code::NoSuchKey, "gone"));
+        let response = about(&Method::HEAD, &host_id).fail(Failure::new(Code::NoSuchKey, "gone"));
         assert_eq!(response.body().bytes().map(|bytes| bytes.len()), Some(0));
         assert_eq!(response.status(), StatusCode::NOT_FOUND);
     }

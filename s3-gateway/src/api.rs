@@ -24,6 +24,8 @@ pub(crate) struct Api {
     pub(crate) store: Store,
     pub(crate) access: Arc<Access>,
     pub(crate) region: Option<Region>,
+    /// How the addresses of this store begin.
+    pub(crate) scheme: &'static str,
 }
 
 /// A request whose sender is known and that has not been decided yet.
@@ -31,9 +33,15 @@ pub(crate) struct Asked {
     pub(crate) state: Arc<RequestState>,
     principal: Principal,
     /// The account that the sender believes to own the bucket.
-    expected_owner: Option<HeaderValue>,
+    expected_owner: ExpectedOwner,
     /// The account that the sender believes to own the bucket that is copied from.
-    expected_source_owner: Option<HeaderValue>,
+    expected_source_owner: ExpectedOwner,
+}
+
+/// The account that the sender believes to own a bucket.
+struct ExpectedOwner {
+    header: &'static str,
+    named: Option<HeaderValue>,
 }
 
 /// Names the account that must own the bucket.
@@ -51,8 +59,8 @@ impl Api {
                 self.access.principal(&credentials.access_key).ok_or_else(auth::key_is_gone)?
             }
         };
-        let expected_owner = request.headers.get(EXPECTED_OWNER).cloned();
-        let expected_source_owner = request.headers.get(EXPECTED_SOURCE_OWNER).cloned();
+        let [expected_owner, expected_source_owner] = [EXPECTED_OWNER, EXPECTED_SOURCE_OWNER]
+            .map(|header| ExpectedOwner { header, named: request.headers.get(header).cloned() });
         Ok(Asked { state, principal, expected_owner, expected_source_owner })
     }
 
@@ -96,9 +104,7 @@ impl Asked {
         input: T,
     ) -> Result<Authorized<T>, Failure> {
         let resource = Resource::Bucket(&bucket.name, bucket.owner);
-        let authorized = authorize(&self.principal, action, resource, input)?;
-        check_owner(EXPECTED_OWNER, self.expected_owner.as_ref(), bucket.owner)?;
-        Ok(authorized)
+        self.of_owned(action, resource, bucket.owner, &self.expected_owner, input)
     }
 
     /// Decides about an object of a bucket.
@@ -110,9 +116,7 @@ impl Asked {
         input: T,
     ) -> Result<Authorized<T>, Failure> {
         let resource = Resource::Object(&bucket.name, bucket.owner, key);
-        let authorized = authorize(&self.principal, action, resource, input)?;
-        check_owner(EXPECTED_OWNER, self.expected_owner.as_ref(), bucket.owner)?;
-        Ok(authorized)
+        self.of_owned(action, resource, bucket.owner, &self.expected_owner, input)
     }
 
     /// Decides about an object that is copied from.
@@ -124,9 +128,20 @@ impl Asked {
         input: T,
     ) -> Result<Authorized<T>, Failure> {
         let resource = Resource::Object(&bucket.name, bucket.owner, key);
+        self.of_owned(action, resource, bucket.owner, &self.expected_source_owner, input)
+    }
+
+    /// Decides, then looks whether the owner is the expected one: who may do nothing learns nothing.
+    fn of_owned<T>(
+        &self,
+        action: Action,
+        resource: Resource<'_>,
+        owner: AccountId,
+        expected: &ExpectedOwner,
+        input: T,
+    ) -> Result<Authorized<T>, Failure> {
         let authorized = authorize(&self.principal, action, resource, input)?;
-        let expected = self.expected_source_owner.as_ref();
-        check_owner(EXPECTED_SOURCE_OWNER, expected, bucket.owner)?;
+        expected.check(owner)?;
         Ok(authorized)
     }
 
@@ -136,18 +151,28 @@ impl Asked {
     }
 }
 
-/// Whether the bucket belongs to whom the sender believes it to belong.
-fn check_owner(
-    header: &str,
-    expected: Option<&HeaderValue>,
-    owner: AccountId,
-) -> Result<(), Failure> {
-    match expected {
-        Some(expected) if expected.to_str().ok().map(str::parse) != Some(Ok(owner)) => {
-            let message = format!("The bucket does not belong to the account that {header} names.");
-            Err(Failure::new(Code::AccessDenied, message))
+impl ExpectedOwner {
+    /// Whether the bucket belongs to it.
+    fn check(&self, owner: AccountId) -> Result<(), Failure> {
+        let Some(named) = self.named.as_ref().map(|named| named.to_str().unwrap_or_default())
+        else {
+            return Ok(());
+        };
+        let of_aws = named.len() == 12 && named.bytes().all(|byte| byte.is_ascii_digit());
+        match named.parse::<AccountId>() {
+            Ok(named) if named == owner => Ok(()),
+            Err(_) if !of_aws => {
+                let message = format!("The value of {} must be the id of an account.", self.header);
+                Err(Failure::new(Code::InvalidBucketOwner, message))
+            }
+            // Accounts of AWS own nothing here.
+            Ok(_) | Err(_) => {
+                let header = self.header;
+                let message =
+                    format!("The bucket does not belong to the account that {header} names.");
+                Err(Failure::new(Code::AccessDenied, message))
+            }
         }
-        Some(_) | None => Ok(()),
     }
 }
 

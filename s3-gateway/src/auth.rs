@@ -12,6 +12,7 @@ use s3s::auth::{S3Auth, SecretKey};
 use crate::error::{Code, Failure};
 use crate::operation;
 use crate::request::RequestState;
+use crate::signature;
 use crate::unbuilt;
 
 /// Secrets by access key.
@@ -58,6 +59,7 @@ pub(crate) fn pass(
     };
     state.set_operation(position);
     if anonymous {
+        signature::check_anonymous(query)?;
         return Err(Denied::Anonymous.into());
     }
     unbuilt::check(position, headers, query)

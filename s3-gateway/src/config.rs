@@ -20,18 +20,21 @@ pub struct GatewayConfig {
     pub upload_budget: usize,
     /// Whether signatures of version 2 are accepted. Some SDKs still presign with it by default.
     pub signature_v2: bool,
+    /// Whether clients come by TLS, so that the addresses in answers begin with `https://`.
+    pub tls: bool,
     /// Randomness, for ids.
     pub rand: Arc<dyn Rand>,
 }
 
 impl GatewayConfig {
-    /// Defaults: any region, path-style only, [`UPLOAD_BUDGET`], both signature versions.
+    /// Defaults: any region, path-style only, [`UPLOAD_BUDGET`], both signature versions, no TLS.
     pub fn new(rand: Arc<dyn Rand>) -> Self {
         Self {
             region: None,
             base_domains: Vec::new(),
             upload_budget: UPLOAD_BUDGET,
             signature_v2: true,
+            tls: false,
             rand,
         }
     }

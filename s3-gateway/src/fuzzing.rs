@@ -10,10 +10,11 @@ use crate::copying::CopyRange;
 use crate::host::Hosts;
 use crate::ops::get_object_attributes;
 use crate::read::{ReadRequest, Target};
+use crate::signature::{self, Signed};
 use crate::{convert, document, listing, operation, request, unbuilt};
 
 /// Headers that are parsed here; the input names one by its first byte.
-const HEADERS: [&str; 14] = [
+const HEADERS: [&str; 17] = [
     "range",
     "if-match",
     "if-none-match",
@@ -28,6 +29,9 @@ const HEADERS: [&str; 14] = [
     "x-amz-checksum-type",
     "x-amz-object-attributes",
     "x-amz-website-redirect-location",
+    "authorization",
+    "x-amz-content-sha256",
+    "x-amz-date",
 ];
 
 /// Gives bytes to each parser; none may panic.
@@ -55,6 +59,10 @@ pub fn parsers(bytes: &[u8]) {
     let _ = CopyRange::parse(&text);
     let _ = get_object_attributes::wanted(&headers);
     let _ = convert::stored_headers(&headers);
+    let _ = convert::redirect_location(&headers);
+    let _ = Signed::of(&headers).refusal(Some(&text), None);
+    let _ = signature::is_dated(&headers);
+    let _ = signature::check_anonymous(Some(&text));
     convert::merge_metadata(&mut headers);
     if let Some(put_object) = operation::position("PutObject") {
         let _ = unbuilt::check(put_object, &headers, Some(&text));

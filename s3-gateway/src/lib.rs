@@ -34,6 +34,7 @@ mod read;
 mod request;
 mod service;
 mod settings;
+mod signature;
 mod store;
 mod unbuilt;
 mod upload;

@@ -142,7 +142,9 @@ pub(crate) struct ToldLength(pub(crate) bool);
 impl ToldLength {
     /// Looks for either header that tells a length.
     pub(crate) fn of(headers: &HeaderMap) -> Self {
-        let told = [CONTENT_LENGTH.as_str(), "x-amz-decoded-content-length"];
-        Self(told.into_iter().any(|name| headers.contains_key(name)))
+        Self(
+            headers.contains_key(CONTENT_LENGTH)
+                || headers.contains_key("x-amz-decoded-content-length"),
+        )
     }
 }

@@ -8,7 +8,8 @@ use coffer_access::Access;
 use coffer_storage_engine::Engine;
 use coffer_types::{RequestId, telemetry};
 use hyper::header::{
-    AUTHORIZATION, CONNECTION, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, TRANSFER_ENCODING,
+    ALLOW, AUTHORIZATION, CONNECTION, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, ORIGIN,
+    TRANSFER_ENCODING,
 };
 use hyper::{Method, Request, Response, Uri};
 use percent_encoding::percent_decode_str;
@@ -22,13 +23,14 @@ use crate::api::{Api, Operations};
 use crate::auth::{Gate, Secrets};
 use crate::body::Inbound;
 use crate::budget::{Budget, DOCUMENT_MAX, SIGNED_CHUNK_MAX};
-use crate::config::{DEFAULT_REGION, GatewayConfig, Region};
+use crate::config::{GatewayConfig, Region};
 use crate::convert;
 use crate::error::{self, Code, Failure};
 use crate::host::Hosts;
 use crate::operation::{OPERATIONS, OperationName};
 use crate::read::ReadRoute;
 use crate::request::{RequestState, ToldLength};
+use crate::signature::{self, Payload, Signed};
 use crate::store::Store;
 
 /// The most bytes that an object put in one piece may have.
@@ -57,8 +59,12 @@ impl S3Gateway {
     pub fn new(config: GatewayConfig, engine: Engine, access: Arc<Access>) -> Self {
         let store = Store::new(engine);
         let hosts = Hosts::new(config.base_domains.clone());
-        let api =
-            Arc::new(Api { store, access: Arc::clone(&access), region: config.region.clone() });
+        let api = Arc::new(Api {
+            store,
+            access: Arc::clone(&access),
+            region: config.region.clone(),
+            scheme: if config.tls { "https" } else { "http" },
+        });
         let mut builder = S3ServiceBuilder::new(Operations(Arc::clone(&api)));
         builder.set_config(Arc::new(StaticConfigProvider::new(Arc::new(protocol(&config)))));
         builder.set_auth(Secrets(access));
@@ -112,15 +118,27 @@ impl S3Gateway {
             host_id: &self.shared.host_id,
             method: &method,
             path: uri.path(),
-            region: self.shared.region.as_ref().map_or(DEFAULT_REGION, Region::as_str),
         };
-        let payload = Payload::of(request.headers());
+        let signed = Signed::of(request.headers());
+        let is_service = uri.path() == "/" && !self.host_names_bucket(request.headers());
         let mut response = if let Err(failure) = admit(&about, &uri, request.headers()) {
             about.fail(failure)
         } else {
-            let request = self.shared.prepare(request, state, payload);
+            let request = self.shared.prepare(request, state, signed.payload());
             match self.s3.call(request).await {
-                Ok(response) => finish(&about, response, state, payload),
+                Ok(response) => {
+                    let region = self.shared.region.as_ref();
+                    let lacks_method =
+                        || about.lacks_method(&response).then(|| no_method(is_service));
+                    let refusal = match state.operation() {
+                        Some(_) => None,
+                        None => signed.refusal(uri.query(), region).or_else(lacks_method),
+                    };
+                    match refusal {
+                        Some(refusal) => about.fail(refusal),
+                        None => finish(&about, response, state, signed.payload()),
+                    }
+                }
                 Err(error) => {
                     tracing::error!(
                         { telemetry::REQUEST_ID } = %state.id,
@@ -184,30 +202,6 @@ impl Shared {
     }
 }
 
-/// How the body of a request travels, as its signature says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Payload {
-    /// In chunks, each signed.
-    SignedChunks,
-    /// Whole, with its SHA-256 in the signature.
-    Hashed,
-    /// Neither.
-    Plain,
-}
-
-impl Payload {
-    fn of(headers: &HeaderMap) -> Self {
-        let value = headers.get("x-amz-content-sha256").map_or(&b""[..], HeaderValue::as_bytes);
-        if value.starts_with(b"STREAMING-AWS4-") {
-            Self::SignedChunks
-        } else if value.len() == 64 {
-            Self::Hashed
-        } else {
-            Self::Plain
-        }
-    }
-}
-
 /// What the protocol library is told.
 fn protocol(config: &GatewayConfig) -> S3Config {
     let mut protocol = S3Config::default();
@@ -255,7 +249,7 @@ fn admit(about: &About<'_>, uri: &Uri, headers: &HeaderMap) -> Result<(), Failur
         )
         .element("MaxSizeAllowed", HEADERS_MAX.to_string()));
     }
-    if !is_dated(headers) {
+    if !signature::is_dated(headers) {
         return Err(Failure::new(
             Code::AccessDenied,
             "AWS authentication requires a valid x-amz-date header, once.",
@@ -264,15 +258,8 @@ fn admit(about: &About<'_>, uri: &Uri, headers: &HeaderMap) -> Result<(), Failur
     if !is_encoded(uri.path()) || !uri.query().is_none_or(is_encoded) {
         return Err(Failure::new(Code::InvalidUri, "Couldn't parse the specified URI."));
     }
-    if let Some(wrong) = no_region(headers) {
-        return Err(Failure::new(
-            Code::AuthorizationHeaderMalformed,
-            format!(
-                "The authorization header is malformed; the region '{wrong}' is wrong; expecting \
-                 '{}'",
-                about.region
-            ),
-        ));
+    if *about.method == Method::OPTIONS {
+        return Err(no_cors(headers));
     }
     // S3 names the header (Automattic/knox#43, aws/aws-sdk-js-v3#3403); the library would ask for a
     // length, which HTTP forbids beside it.
@@ -297,8 +284,32 @@ fn admit(about: &About<'_>, uri: &Uri, headers: &HeaderMap) -> Result<(), Failur
     Ok(())
 }
 
+/// What browsers ask before they send a request of another origin: no bucket allows it ("OPTIONS
+/// object" of the S3 API reference).
+fn no_cors(headers: &HeaderMap) -> Failure {
+    if headers.contains_key(ORIGIN) {
+        let message = "CORSResponse: CORS is not enabled for this bucket.";
+        return Failure::new(Code::AccessForbidden, message);
+    }
+    let message = "Insufficient information. Origin request header needed.";
+    Failure::new(Code::BadRequest, message)
+}
+
+/// There is no operation of the method, whatever the query says.
+fn no_method(is_service: bool) -> Failure {
+    let allowed = if is_service { "GET" } else { "DELETE, GET, HEAD, PUT" };
+    Failure::new(
+        Code::MethodNotAllowed,
+        "The specified method is not allowed against this resource.",
+    )
+    .header(ALLOW, HeaderValue::from_static(allowed))
+}
+
 /// Whether every percent sign begins an encoded byte (RFC 3986, section 2.1), and the text is UTF-8.
 fn is_encoded(text: &str) -> bool {
+    if !text.contains('%') {
+        return true;
+    }
     let mut bytes = text.bytes();
     while let Some(byte) = bytes.next() {
         let digit = |byte: Option<u8>| byte.is_some_and(|byte| byte.is_ascii_hexdigit());
@@ -307,43 +318,6 @@ fn is_encoded(text: &str) -> bool {
         }
     }
     percent_decode_str(text).decode_utf8().is_ok()
-}
-
-/// The region that a request is signed for, if it is none that could be. Clients that guess it learn
-/// the right one from the answer; the library would call the request invalid.
-fn no_region(headers: &HeaderMap) -> Option<&str> {
-    let authorization = headers.get(AUTHORIZATION)?.to_str().ok()?;
-    let scope = authorization.strip_prefix("AWS4-HMAC-SHA256")?.split_once("Credential=")?.1;
-    let region = scope.split(',').next()?.split('/').nth(2)?;
-    region.parse::<Region>().is_err().then_some(region)
-}
-
-/// Whether a request that is signed in its headers says when, once. S3 answers 403 `AccessDenied`
-/// where no date can be read (aws/aws-sdk-js#120, hubrick/vertx-s3-client#5); the library takes a
-/// repeated date for none and calls all of these malformed, and would read `Date` instead for
-/// signatures of version 2.
-fn is_dated(headers: &HeaderMap) -> bool {
-    let Some(authorization) = headers.get(AUTHORIZATION) else {
-        return true;
-    };
-    let mut dates = headers.get_all("x-amz-date").iter();
-    match (dates.next(), dates.next()) {
-        (_, Some(_)) => false,
-        (date, None) if authorization.as_bytes().starts_with(b"AWS4-") => {
-            date.is_some_and(|date| is_compact_time(date.as_bytes()))
-        }
-        (_, None) => true,
-    }
-}
-
-/// Whether this looks like `20060203T164509Z`.
-fn is_compact_time(text: &[u8]) -> bool {
-    let fits = |(at, byte): (usize, &u8)| match at {
-        8 => *byte == b'T',
-        15 => *byte == b'Z',
-        _ => byte.is_ascii_digit(),
-    };
-    text.len() == 16 && text.iter().enumerate().all(fits)
 }
 
 /// Completes what the protocol library answered.

@@ -105,6 +105,7 @@ async fn accounts(
 fn gateway_config(settings: &Settings) -> Result<GatewayConfig, Failure> {
     let mut config = GatewayConfig::new(Arc::new(SystemRand));
     config.upload_budget = settings.upload_budget;
+    config.tls = settings.tls.is_some();
     if let Some(region) = &settings.region {
         config.region = Some(region.parse().map_err(|error| Failure::from_error(&error))?);
     }

@@ -12,7 +12,7 @@ use coffer_types::{ChecksumAlgorithm, ChecksumValue};
 use hyper::header::{HeaderMap, HeaderValue};
 
 pub(crate) use self::shown::{Shown, kind_name};
-pub(crate) use self::whole::{algorithm, kind, of_listed, of_upload, of_whole};
+pub(crate) use self::whole::{UNBUILT, algorithm, kind, of_listed, of_upload, of_whole};
 use crate::body::BodyFailure;
 use crate::convert;
 use crate::error::{Code, Failure};

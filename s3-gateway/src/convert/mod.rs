@@ -164,10 +164,7 @@ pub(crate) fn stored_headers(headers: &HeaderMap) -> Result<Vec<StoredHeader>, F
         let Some(value) = headers.get(name) else {
             continue;
         };
-        let text = std::str::from_utf8(value.as_bytes()).map_err(|_| {
-            let message = format!("The value of the header {name} is not UTF-8.");
-            Failure::new(Code::InvalidArgument, message)
-        })?;
+        let text = utf8(name, value)?;
         let value = if *name == CONTENT_ENCODING { without_aws_chunked(text) } else { text.into() };
         if *name == REDIRECT_LOCATION {
             check_redirect(&value)?;
@@ -181,10 +178,19 @@ pub(crate) fn stored_headers(headers: &HeaderMap) -> Result<Vec<StoredHeader>, F
 
 /// The redirect location that a request names.
 pub(crate) fn redirect_location(headers: &HeaderMap) -> Result<Option<String>, Failure> {
-    let stored = stored_headers(headers)?.into_iter();
-    Ok(stored
-        .map(|header| (header.name, header.value))
-        .find_map(|(name, value)| (name == REDIRECT_LOCATION_NAME).then_some(value)))
+    let Some(value) = headers.get(REDIRECT_LOCATION) else {
+        return Ok(None);
+    };
+    let location = utf8(&REDIRECT_LOCATION, value)?;
+    check_redirect(location)?;
+    Ok(Some(location.to_owned()))
+}
+
+fn utf8<'a>(name: &HeaderName, value: &'a HeaderValue) -> Result<&'a str, Failure> {
+    std::str::from_utf8(value.as_bytes()).map_err(|_| {
+        let message = format!("The value of the header {name} is not UTF-8.");
+        Failure::new(Code::InvalidArgument, message)
+    })
 }
 
 /// "The value must be prefixed by /, http://, or https://. The length of the value is limited to

@@ -30,8 +30,11 @@ macro_rules! codes {
 
 codes! {
     AccessDenied = "AccessDenied" FORBIDDEN;
+    AccessForbidden = "AccessForbidden" FORBIDDEN;
     AuthorizationHeaderMalformed = "AuthorizationHeaderMalformed" BAD_REQUEST;
+    AuthorizationQueryParameters = "AuthorizationQueryParametersError" BAD_REQUEST;
     BadDigest = "BadDigest" BAD_REQUEST;
+    BadRequest = "BadRequest" BAD_REQUEST;
     BucketAlreadyExists = "BucketAlreadyExists" CONFLICT;
     BucketAlreadyOwnedByYou = "BucketAlreadyOwnedByYou" CONFLICT;
     BucketNotEmpty = "BucketNotEmpty" CONFLICT;
@@ -45,6 +48,7 @@ codes! {
     InvalidAccessKeyId = "InvalidAccessKeyId" FORBIDDEN;
     InvalidArgument = "InvalidArgument" BAD_REQUEST;
     InvalidBucketName = "InvalidBucketName" BAD_REQUEST;
+    InvalidBucketOwner = "InvalidBucketOwnerAWSAccountID" BAD_REQUEST;
     InvalidDigest = "InvalidDigest" BAD_REQUEST;
     InvalidPart = "InvalidPart" BAD_REQUEST;
     InvalidPartNumber = "InvalidPartNumber" RANGE_NOT_SATISFIABLE;

@@ -50,7 +50,7 @@ pub(crate) async fn complete_multipart_upload(
         .map_err(parts::about_upload(&input.upload_id))?;
 
     let mut document = Document::new("CompleteMultipartUploadResult", 512);
-    document.text("Location", &location(&request.uri, &request.headers));
+    document.text("Location", &location(api.scheme, &request.uri, &request.headers));
     document.text("Bucket", bucket.name.as_str());
     document.text("Key", key.as_str());
     write(&mut document, &done);
@@ -66,8 +66,8 @@ fn write(document: &mut Document, done: &CompleteDone) {
 }
 
 /// Where the object is: the address that was asked, without its query.
-fn location(uri: &Uri, headers: &HeaderMap) -> String {
-    let scheme = uri.scheme_str().unwrap_or("http");
+fn location(scheme: &str, uri: &Uri, headers: &HeaderMap) -> String {
+    let scheme = uri.scheme_str().unwrap_or(scheme);
     let told = headers.get(HOST).and_then(|host| host.to_str().ok());
     let host = told.or(uri.authority().map(Authority::as_str)).unwrap_or_default();
     format!("{scheme}://{host}{}", uri.path())
@@ -179,8 +179,10 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert(HOST, HeaderValue::from_static("127.0.0.1:9000"));
         let uri = Uri::from_static("/photos/a%20b?uploadId=1");
-        assert_eq!(location(&uri, &headers), "http://127.0.0.1:9000/photos/a%20b");
+        let by = |scheme| location(scheme, &uri, &headers);
+        assert_eq!(by("http"), "http://127.0.0.1:9000/photos/a%20b");
+        assert_eq!(by("https"), "https://127.0.0.1:9000/photos/a%20b");
         let uri = Uri::from_static("https://s3.example.org/photos/a?uploadId=1");
-        assert_eq!(location(&uri, &HeaderMap::new()), "https://s3.example.org/photos/a");
+        assert_eq!(location("http", &uri, &HeaderMap::new()), "https://s3.example.org/photos/a");
     }
 }

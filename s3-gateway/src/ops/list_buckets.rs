@@ -22,6 +22,11 @@ pub(crate) async fn list_buckets(
 ) -> Result<S3Response<ListBucketsOutput>, Failure> {
     let asked = api.asked(&request)?;
     let input = request.input;
+    // Any valid parameter asks for the regions.
+    let shows_region = input.max_buckets.is_some()
+        || input.continuation_token.is_some()
+        || input.prefix.is_some()
+        || input.bucket_region.is_some();
     let limit = page_size(input.max_buckets)?;
     let owner = asked.account_id().ok_or(coffer_access::Denied::Anonymous)?;
     let token = listing::non_empty(input.continuation_token);
@@ -45,7 +50,7 @@ pub(crate) async fn list_buckets(
         document.with("CreationDate", |out| {
             convert::push_iso8601(out, bucket.created);
         });
-        if input.max_buckets.is_some() {
+        if shows_region {
             document.plain("BucketRegion", api.region());
         }
         document.close("Bucket");

@@ -130,15 +130,7 @@ writes! {
     };
     PutBucketAclInput {} |put, owner| {
         let canned = put.acl.as_ref().map(BucketCannedACL::as_str);
-        let grants = [
-            &put.grant_full_control,
-            &put.grant_read,
-            &put.grant_read_acp,
-            &put.grant_write,
-            &put.grant_write_acp,
-        ];
-        let granted = grants.into_iter().any(Option::is_some);
-        opens(canned, granted, put.access_control_policy.as_ref(), owner)
+        opens(canned, put.access_control_policy.as_ref(), owner)
     };
     PutBucketLoggingInput {} |put, _owner| Ok(put.bucket_logging_status.logging_enabled.is_some());
     PutBucketNotificationConfigurationInput {} |put, _owner| {
@@ -166,15 +158,7 @@ writes! {
     PutBucketTaggingInput {} |put, _owner| Ok(!put.tagging.tag_set.is_empty());
     PutObjectAclInput { object } |put, owner| {
         let canned = put.acl.as_ref().map(ObjectCannedACL::as_str);
-        let grants = [
-            &put.grant_full_control,
-            &put.grant_read,
-            &put.grant_read_acp,
-            &put.grant_write,
-            &put.grant_write_acp,
-        ];
-        let granted = grants.into_iter().any(Option::is_some);
-        opens(canned, granted, put.access_control_policy.as_ref(), owner)
+        opens(canned, put.access_control_policy.as_ref(), owner)
     };
     PutObjectTaggingInput { object } |put, _owner| Ok(!put.tagging.tag_set.is_empty());
     PutPublicAccessBlockInput {} |put, _owner| {
@@ -190,14 +174,13 @@ writes! {
 }
 
 /// Whether an access control list gives anybody but the owner anything, or takes something away
-/// from the owner.
+/// from the owner. One that is given by headers, grant by grant, was refused before ([`crate::unbuilt`]).
 fn opens(
     canned: Option<&str>,
-    granted: bool,
     policy: Option<&AccessControlPolicy>,
     owner: AccountId,
 ) -> Result<bool, Failure> {
-    if canned.is_none() && !granted && policy.is_none() {
+    if canned.is_none() && policy.is_none() {
         return Err(Failure::new(
             Code::MissingSecurityHeader,
             "Your request is missing a required header: x-amz-acl, or an access control list as \
@@ -221,5 +204,5 @@ fn opens(
     };
     let canned =
         canned.is_none_or(|canned| ["private", "bucket-owner-full-control"].contains(&canned));
-    Ok(granted || !canned || !policy.is_none_or(closed))
+    Ok(!canned || !policy.is_none_or(closed))
 }

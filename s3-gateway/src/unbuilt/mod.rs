@@ -5,6 +5,7 @@
 
 use hyper::header::{AUTHORIZATION, HeaderMap, HeaderValue, IF_NONE_MATCH};
 
+use crate::checksum;
 use crate::error::{Code, Failure};
 use crate::operation::{OPERATIONS, Operation, Support};
 
@@ -29,11 +30,7 @@ const HEADERS: [(&str, Refusal, &str); 15] = [
     ),
     ("x-amz-bucket-namespace", Refusal::Unless(&["global"]), "A bucket namespace"),
     ("x-amz-bucket-object-lock-enabled", Refusal::Unless(&["false"]), "Object lock"),
-    (
-        "x-amz-checksum-algorithm",
-        Refusal::When(&["MD5", "SHA512", "XXHASH3", "XXHASH64", "XXHASH128"]),
-        "This checksum algorithm",
-    ),
+    ("x-amz-checksum-algorithm", Refusal::When(&checksum::UNBUILT), "This checksum algorithm"),
     ("x-amz-checksum-md5", Refusal::Always, "The checksum algorithm MD5"),
     ("x-amz-checksum-sha512", Refusal::Always, "The checksum algorithm SHA512"),
     ("x-amz-checksum-xxhash128", Refusal::Always, "The checksum algorithm XXHASH128"),

@@ -172,6 +172,14 @@ impl Draft {
         self
     }
 
+    /// With another text in a parameter, which may have been signed.
+    pub(super) fn changed_query(mut self, name: &str, from: &str, to: &str) -> Self {
+        for (_, value) in self.query.iter_mut().filter(|(known, _)| known == name) {
+            *value = value.replace(from, to);
+        }
+        self
+    }
+
     /// Signed for its path, but sent with this one.
     pub(super) fn changed_path(mut self, path: &str) -> Self {
         self.sent_path = Some(path.to_owned());

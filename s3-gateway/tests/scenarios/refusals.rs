@@ -89,6 +89,9 @@ async fn any_region_is_fine_until_one_is_set() {
     assert_eq!(wrong.error(), (400, "AuthorizationHeaderMalformed"));
     assert_eq!(wrong.element("Region"), Some(region));
     assert_eq!(wrong.header("x-amz-bucket-region"), region);
+    let presigned = set.main.put("/photos").presigned(60).send().await;
+    assert_eq!(presigned.error(), (400, "AuthorizationQueryParametersError"));
+    assert_eq!(presigned.element("Region"), Some(region));
     set.main.region = region.to_owned();
     assert_eq!(set.main.put("/photos").send().await.status, 200);
     let again = set.main.put("/photos").send().await;
@@ -141,6 +144,10 @@ async fn the_expected_owner_must_own_the_bucket() {
     assert_eq!(get(&stand.main_id).await.status, 200);
     assert_eq!(get(&OTHER.to_string()).await.error(), (403, "AccessDenied"));
     assert_eq!(get("123456789012").await.error(), (403, "AccessDenied"));
+    let none = (400, "InvalidBucketOwnerAWSAccountID");
+    for owner in ["me", "12345678901", "", &stand.main_id.to_uppercase()] {
+        assert_eq!(get(owner).await.error(), none, "{owner}");
+    }
 }
 
 #[tokio::test]
@@ -168,7 +175,6 @@ async fn what_is_not_built_is_refused_and_never_ignored() {
         (Method::POST, "/photos/n", "restore"),
         (Method::GET, "/photos/n", "torrent"),
         (Method::DELETE, "/photos", "shiny-new-thing"),
-        (Method::PATCH, "/photos", "x"),
     ];
     for (method, path, query) in operations {
         let told = stand.main.request(method.clone(), path).query(query, "").send().await;
@@ -184,6 +190,31 @@ async fn what_is_not_built_is_refused_and_never_ignored() {
     let form = form.header("content-type", "multipart/form-data; boundary=x").body("x");
     assert_eq!(form.send().await.error(), (501, "NotImplemented"));
     assert_eq!(stand.main.head("/photos").send().await.status, 200, "still there");
+}
+
+#[tokio::test]
+async fn methods_that_a_resource_does_not_have_are_not_allowed() {
+    let stand = with_bucket().await;
+    let (service, other) = ("GET", "DELETE, GET, HEAD, PUT");
+    for (method, path, allowed) in [
+        (Method::PUT, "/", service),
+        (Method::POST, "/", service),
+        (Method::HEAD, "/", service),
+        (Method::PATCH, "/photos", other),
+        (Method::POST, "/photos", other),
+        (Method::POST, "/photos/a", other),
+        (Method::from_bytes(b"BREW").expect("a token"), "/photos/a", other),
+    ] {
+        let told = stand.main.request(method.clone(), path).send().await;
+        assert_eq!((told.status, told.header("allow")), (405, allowed), "{method} {path}");
+        if method != Method::HEAD {
+            assert_eq!(told.error(), (405, "MethodNotAllowed"), "{method} {path}");
+        }
+    }
+    let options = || stand.main.request(Method::OPTIONS, "/photos/a").anonymous();
+    assert_eq!(options().send().await.error(), (400, "BadRequest"));
+    let told = options().header("origin", "http://localhost").send().await;
+    assert_eq!(told.error(), (403, "AccessForbidden"));
 }
 
 #[tokio::test]

@@ -41,10 +41,10 @@ async fn a_presigned_request_is_only_what_was_signed() {
         "X-Amz-Date",
         "X-Amz-Expires",
         "X-Amz-SignedHeaders",
+        "X-Amz-Signature",
     ] {
         assert_eq!(get().without_query(name).send().await.error(), MALFORMED, "{name}");
     }
-    assert_eq!(get().without_query("X-Amz-Signature").send().await.error(), DENIED);
     assert_eq!(get().query("versionId", "null").send().await.error(), WRONG);
     assert_eq!(get().query("anything", "1").send().await.error(), WRONG);
     assert_eq!(get().query("acl", "").send().await.error(), WRONG);
@@ -65,6 +65,48 @@ async fn a_presigned_request_is_only_what_was_signed() {
     assert_eq!(early.get("/photos/a").presigned(60).send().await.status, 200);
     let delete = stand.main.delete("/photos/a").presigned(60).send().await;
     assert_eq!(delete.status, 204);
+}
+
+#[tokio::test]
+async fn what_signs_a_request_can_be_read_and_is_for_this_service() {
+    let stand = with_bucket().await;
+    let malformed = (400, "AuthorizationHeaderMalformed");
+    let argument = (400, "InvalidArgument");
+    let changes: [(Change, (u16, &str)); 8] = [
+        (|headers| replace(headers, "AWS4-HMAC-SHA256 ", "Bearer "), argument),
+        (|headers| replace(headers, "Credential=", "Credentials="), malformed),
+        (|headers| replace(headers, "/aws4_request", ""), malformed),
+        (|headers| replace(headers, "SignedHeaders=", "Headers="), malformed),
+        (|headers| replace(headers, ",Signature=", ",Signature= x "), malformed),
+        (|headers| replace(headers, "/s3/", "/ec2/"), malformed),
+        (|headers| replace(headers, "/us-east-1/", "/US/"), malformed),
+        (
+            |headers| drop(headers.insert("authorization", "AWS x".parse().expect("valid"))),
+            malformed,
+        ),
+    ];
+    for (at, (change, expected)) in changes.into_iter().enumerate() {
+        let told = stand.main.get("/photos").changed(change).send().await;
+        assert_eq!(told.error(), expected, "{at}: {}", told.text());
+        let told = stand.main.head("/photos").changed(change).send().await;
+        assert_eq!((told.status, told.text()), (400, ""), "{at}");
+    }
+    let hash = stand.main.get("/photos").changed(|headers| {
+        headers.insert("x-amz-content-sha256", "abc".parse().expect("valid"));
+    });
+    let told = hash.send().await;
+    assert_eq!(told.error(), argument);
+    assert_eq!(told.element("ArgumentValue"), Some("abc"));
+    let service = stand.main.get("/photos").presigned(60);
+    let service = service.changed_query("X-Amz-Credential", "%2Fs3%2F", "%2Fec2%2F").send().await;
+    assert_eq!(service.error(), MALFORMED);
+}
+
+fn replace(headers: &mut HeaderMap, from: &str, to: &str) {
+    let signed = headers["authorization"].to_str().expect("ASCII");
+    assert!(signed.contains(from), "{signed}");
+    let changed = signed.replacen(from, to, 1).parse().expect("valid");
+    headers.insert("authorization", changed);
 }
 
 #[tokio::test]
@@ -207,6 +249,10 @@ async fn version_2_ages_and_can_be_switched_off() {
     assert_eq!(in_query(get(), "GET", resource, -1).send().await.error(), DENIED, "expired");
     let wrong = in_headers(get(), "PUT", resource, &http_date(0)).send().await;
     assert_eq!(wrong.error(), WRONG);
+    let undated = in_headers(get(), "GET", resource, &http_date(0));
+    let undated = undated.changed(|headers| drop(headers.remove("date"))).send().await;
+    assert_eq!(undated.error(), DENIED, "no date");
+    assert_eq!(in_headers(get(), "GET", resource, "today").send().await.error(), DENIED);
 
     let off = stand(|config| config.signature_v2 = false).await;
     assert_eq!(off.main.put("/photos").send().await.status, 200);

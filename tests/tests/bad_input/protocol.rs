@@ -124,7 +124,7 @@ fn refusals() -> Vec<(&'static str, Request, Vec<u8>, u16)> {
         ),
         ("a setting", Request::new("GET", "/bucket").query("cors="), Vec::new(), 404),
         ("an argument", Request::new("GET", "/bucket").query("max-keys=x"), Vec::new(), 400),
-        ("a method", Request::new("PATCH", "/bucket/k").length(4), body(), 501),
+        ("a method", Request::new("PATCH", "/bucket/k").length(4), body(), 405),
     ]
 }
 
