@@ -144,7 +144,7 @@ impl ReadRequest {
     pub(crate) fn extent(&self, info: &VersionInfo) -> Result<Option<(u64, u64)>, ObjectError> {
         match (self.range, self.part) {
             (None, None) => Ok(None),
-            (None, Some(number)) => part::extent(info, number).map(Some),
+            (None, Some(number)) => info.part(number).map(Some),
             (Some(range), _) => {
                 let outside = ObjectError::RangeNotSatisfiable { size: info.size };
                 range.within(info.size).map(Some).ok_or(outside)

@@ -5,7 +5,7 @@
 
 use coffer_storage_engine::bucket::BucketInfo;
 use coffer_storage_engine::object::get::{ByteRange, GetObject};
-use coffer_storage_engine::object::{ChecksumKind, ObjectError, ReadCondition, VersionInfo};
+use coffer_storage_engine::object::{ChecksumKind, ReadCondition, VersionInfo};
 use coffer_types::PartNumber;
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 
@@ -29,17 +29,6 @@ pub(super) fn parse(number: &str, range: Option<ByteRange>) -> Result<PartNumber
             "Cannot specify both Range header and partNumber query parameter.",
         )),
     }
-}
-
-/// First offset and length of a part.
-pub(super) fn extent(info: &VersionInfo, number: PartNumber) -> Result<(u64, u64), ObjectError> {
-    if info.parts.is_empty() {
-        let only = number.get() == 1;
-        return only.then_some((0, info.size)).ok_or(ObjectError::NoSuchPart { count: 1 });
-    }
-    let count = info.parts.count();
-    let place = info.parts.find(number).ok_or(ObjectError::NoSuchPart { count })?;
-    Ok((place.offset, place.size))
 }
 
 impl ReadRequest {
