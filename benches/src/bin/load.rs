@@ -7,8 +7,8 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::Parser;
 use coffer_benches::load::{
-    COLUMNS, Credentials, Endpoint, KeySpace, Kind, ListPlan, Measurement, Mix, Operation, Order,
-    PayloadSigning, Plan, Sending, prepare, run,
+    COLUMNS, Checksum, Credentials, Endpoint, KeySpace, Kind, ListPlan, Measurement, Mix,
+    Operation, Order, PayloadSigning, Plan, Sending, prepare, run,
 };
 
 /// Measures one S3 operation, or a mix of them, against one server on loopback.
@@ -60,6 +60,9 @@ struct Arguments {
     /// Whether the signature covers the payload.
     #[arg(long, value_enum, default_value = "unsigned")]
     payload: PayloadSigning,
+    /// PUT: the checksum that is sent with the bytes.
+    #[arg(long, value_enum)]
+    checksum: Option<Checksum>,
     /// Write objects 0..N before the window.
     #[arg(long, default_value_t = 0)]
     preload: u64,
@@ -151,7 +154,7 @@ impl Arguments {
                 page: self.page,
             },
             pids: self.pid.clone(),
-            sending: Sending::default(),
+            sending: Sending { checksum: self.checksum, ..Sending::default() },
         })
     }
 }

@@ -14,7 +14,7 @@ use crc_fast::CrcAlgorithm;
 use super::uploads::Upload;
 
 /// A checksum that is sent with the bytes, as SDKs do it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Checksum {
     /// CRC32 in a header: the default for bytes in memory.
     Crc32,
