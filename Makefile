@@ -1,5 +1,5 @@
 # Coffer's commands. Everything here works from a fresh clone with git, make, a C compiler, rustup
-# and Python 3 (clients in Go and JavaScript are tested where Go and npm are); nothing needs root, nothing is installed outside this folder but the toolchain.
+# and Python 3 (clients in Go, JavaScript and Java are tested where Go, npm and Maven are); nothing needs root, nothing is installed outside this folder but the toolchain.
 # CARGO_TARGET_DIR is honoured.
 
 SHELL := /usr/bin/env bash
@@ -105,7 +105,8 @@ test-clients: toolchain tools
 	cargo test --locked --package coffer-tests --no-fail-fast
 
 # Clients that take longer to install than they are worth in every run.
-test-more-clients: toolchain tools $(TOOLS)/more/.installed $(TOOLS)/go/litestream
+test-more-clients: toolchain tools $(TOOLS)/more/.installed $(TOOLS)/go/litestream \
+                   $(TOOLS)/java/.installed
 	cargo build --locked --package coffer --bins
 	cargo test --locked --package coffer-tests --test more_clients --no-fail-fast
 
@@ -150,6 +151,14 @@ $(TOOLS)/js/.installed: tests/clients/js/package.json tests/clients/js/package-l
 	@$(call without,npm); \
 	rm -rf $(TOOLS)/js; mkdir -p $(TOOLS)/js; cp $^ $(TOOLS)/js; \
 	npm --prefix $(TOOLS)/js ci --no-audit --no-fund --ignore-scripts --loglevel=error; \
+	touch $@
+
+# Maven's own cache stays inside as well. `java` runs the test from its source.
+$(TOOLS)/java/.installed: tests/clients/java/pom.xml
+	@$(call without,mvn); \
+	rm -rf $(TOOLS)/java/lib; \
+	mvn --batch-mode --quiet --file $< -Dmaven.repo.local=$(TOOLS)/java/repository \
+	  dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory=$(TOOLS)/java/lib; \
 	touch $@
 
 $(TOOLS)/go/rclone: tests/clients/go/rclone/main.go
