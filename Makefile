@@ -197,7 +197,8 @@ fuzz-%:
 	  -max_total_time=$(if $(filter $*,$(FUZZ_GATEWAY)),$(FUZZ_GATEWAY_SECONDS),$(FUZZ_SECONDS)) \
 	  $(patsubst %,-dict=%,$(wildcard fuzz/words/$*.dict)) -len_control=20 -print_final_stats=1 \
   > fuzz/target/$*.log 2>&1 && failed= || failed=yes; \
-  grep -vE '^#|NEW_(FUNC|PC)' fuzz/target/$*.log; grep -E '^#' fuzz/target/$*.log | tail -n 2; \
+  grep -vE '^#|NEW_(FUNC|PC)|# Uses:' fuzz/target/$*.log; \
+  grep -E '^#[0-9]' fuzz/target/$*.log | sed -n '1p; $$p'; \
   [[ -z $$failed ]]
 
 $(TOOLS)/bin/cargo-fuzz-$(CARGO_FUZZ_VERSION): | toolchain
