@@ -1,5 +1,5 @@
 # Coffer's commands. Everything here works from a fresh clone with git, make, a C compiler, rustup
-# and Python 3 (clients in Go and JavaScript are tested where Go and npm are); nothing needs root, nothing is installed outside this folder but the toolchain.
+# and Python 3 (clients in Go, JavaScript and Java are tested where Go, npm and Maven are); nothing needs root, nothing is installed outside this folder but the toolchain.
 # CARGO_TARGET_DIR is honoured.
 
 SHELL := /usr/bin/env bash
@@ -23,10 +23,15 @@ CARGO_FUZZ_VERSION := 0.13.2
 JOBS := $(shell nproc)
 
 # How much of the simulator runs: seeds in `make test`; power cuts in `make soak`, spread evenly
-# over the twelve places where they are aimed. And for how long each fuzz target runs.
-TEST_SEEDS   ?= 400
-SOAK_CUTS    ?= 100000
-FUZZ_SECONDS ?= 60
+# over the twelve places where they are aimed. And for how long each fuzz target runs: those of
+# persisted bytes, and those of what clients send.
+TEST_SEEDS           ?= 400
+SOAK_CUTS            ?= 100000
+FUZZ_SECONDS         ?= 60
+FUZZ_GATEWAY_SECONDS ?= 600
+
+FUZZ_GATEWAY := xml chunks range query headers
+FUZZ_STORED  := $(filter-out $(FUZZ_GATEWAY),$(patsubst fuzz/fuzz_targets/%.rs,%,$(wildcard fuzz/fuzz_targets/*.rs)))
 
 help:
 	@echo 'make run       build (about 5 minutes the first time) and start a store in $(DATA)'
@@ -34,7 +39,7 @@ help:
 	@echo 'make check     formatting, clippy, repository rules, licences'
 	@echo 'make test      all tests, a share of the simulator, real clients (up to 30 minutes)'
 	@echo 'make test-all  check, test, more clients, a small drive, soak'
-	@echo 'make soak      $(SOAK_CUTS) simulated power cuts, then every fuzz target for $(FUZZ_SECONDS) s'
+	@echo 'make soak      $(SOAK_CUTS) simulated power cuts, then the fuzz targets'
 	@echo 'make bench     goal, value, pass or miss for each line; fails on a miss'
 
 # --- Running ---------------------------------------------------------------------------------
@@ -105,7 +110,8 @@ test-clients: toolchain tools
 	cargo test --locked --package coffer-tests --no-fail-fast
 
 # Clients that take longer to install than they are worth in every run.
-test-more-clients: toolchain tools $(TOOLS)/more/.installed $(TOOLS)/go/litestream
+test-more-clients: toolchain tools $(TOOLS)/more/.installed $(TOOLS)/go/litestream \
+                   $(TOOLS)/java/.installed
 	cargo build --locked --package coffer --bins
 	cargo test --locked --package coffer-tests --test more_clients --no-fail-fast
 
@@ -152,6 +158,14 @@ $(TOOLS)/js/.installed: tests/clients/js/package.json tests/clients/js/package-l
 	npm --prefix $(TOOLS)/js ci --no-audit --no-fund --ignore-scripts --loglevel=error; \
 	touch $@
 
+# Maven's own cache stays inside as well. `java` runs the test from its source.
+$(TOOLS)/java/.installed: tests/clients/java/pom.xml
+	@$(call without,mvn); \
+	rm -rf $(TOOLS)/java/lib; \
+	mvn --batch-mode --quiet --file $< -Dmaven.repo.local=$(TOOLS)/java/repository \
+	  dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory=$(TOOLS)/java/lib; \
+	touch $@
+
 $(TOOLS)/go/rclone: tests/clients/go/rclone/main.go
 $(TOOLS)/go/%: tests/clients/go/%/go.mod tests/clients/go/%/go.sum
 	@$(call without,go); \
@@ -168,14 +182,24 @@ soak: toolchain
 	  --jobs $(JOBS) --seeds 0..200 --planted
 	$(MAKE) --no-print-directory fuzz
 
-# No sanitizer: Coffer has no `unsafe` of its own, and without one the pinned toolchain does.
+# No sanitizer: Coffer has no `unsafe` of its own, and without one the pinned toolchain does. All are
+# built first, then as many run at a time as there are cores; each one's log is shown when it ends.
+# A target that fails fails the whole, and its input stays in fuzz/artifacts/.
 fuzz: $(TOOLS)/bin/cargo-fuzz-$(CARGO_FUZZ_VERSION)
-	@for target in fuzz/fuzz_targets/*.rs; do \
-	  name=$$(basename $$target .rs); \
-	  echo "== $$name for $(FUZZ_SECONDS) s"; \
-	  $< fuzz run --sanitizer none $$name -- -max_total_time=$(FUZZ_SECONDS) -verbosity=0 \
-	    -print_final_stats=1; \
-	done
+	$< fuzz build --sanitizer none
+	$(MAKE) --no-print-directory --jobs $(JOBS) --keep-going --output-sync=target \
+	  $(FUZZ_STORED:%=fuzz-%) $(FUZZ_GATEWAY:%=fuzz-%)
+
+# What `-dict` names are words that a target's parser knows.
+fuzz-%:
+	@echo '== $* for $(if $(filter $*,$(FUZZ_GATEWAY)),$(FUZZ_GATEWAY_SECONDS),$(FUZZ_SECONDS)) s'
+	@$(TOOLS)/bin/cargo-fuzz-$(CARGO_FUZZ_VERSION) fuzz run --sanitizer none $* -- \
+	  -max_total_time=$(if $(filter $*,$(FUZZ_GATEWAY)),$(FUZZ_GATEWAY_SECONDS),$(FUZZ_SECONDS)) \
+	  $(patsubst %,-dict=%,$(wildcard fuzz/words/$*.dict)) -len_control=20 -print_final_stats=1 \
+  > fuzz/target/$*.log 2>&1 && failed= || failed=yes; \
+  grep -vE '^#|NEW_(FUNC|PC)|# Uses:' fuzz/target/$*.log; \
+  grep -E '^#[0-9]' fuzz/target/$*.log | sed -n '1p; $$p'; \
+  [[ -z $$failed ]]
 
 $(TOOLS)/bin/cargo-fuzz-$(CARGO_FUZZ_VERSION): | toolchain
 	CARGO_TARGET_DIR=$(TOOLS)/build cargo install --locked --debug --root $(TOOLS) \

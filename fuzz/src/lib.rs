@@ -1,14 +1,23 @@
-//! What must hold of every parser of persisted bytes, whatever the bytes are.
+//! What must hold of every parser of persisted bytes and of requests, whatever the bytes are.
 //!
 //! Each function here is the body of one fuzz target. Its first byte says how the rest is used:
 //! as it came, or put into a frame whose magic number, lengths and checksums are right, because
 //! random bytes would never get past a checksum. What parses must encode to the bytes it came
 //! from, so that no two different files mean the same.
+//!
+//! Requests are asked of a whole gateway over a store in memory: `chunks`, `headers`, `query`,
+//! `range` and `xml` each say what holds of the answers.
 
+pub mod chunks;
 pub mod dump;
+mod gateway;
+pub mod headers;
 pub mod log;
 pub mod metadata;
+pub mod query;
+pub mod range;
 pub mod small_files;
+pub mod xml;
 
 /// Takes the first byte off; it chooses between `modes` uses of the rest.
 fn split_mode(data: &[u8], modes: u8) -> Option<(u8, &[u8])> {

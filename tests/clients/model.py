@@ -73,9 +73,6 @@ class Player:
         self.random = None
         self.asked = 0
         self.last = []
-        # Connections that ended behind a refusal, and whether the one in use may.
-        self.cut = 0
-        self.cut_expected = False
 
     # --- Asking ---
 
@@ -84,25 +81,9 @@ class Player:
         arguments = {name: value for name, value in arguments.items() if value is not None}
         self.asked += 1
         self.last = [*self.last[-19:], (operation, bucket, shortened(arguments))]
-        reused, self.cut_expected = self.cut_expected, False
-        try:
-            answer = self.send(operation, bucket, arguments)
-            # The server took the beginning of this request for the body that boto3 kept back.
-            if not reused or not isinstance(answer, Refused) or answer.code != "400":
-                return answer
-        except Gone:
-            if not reused:
-                raise
-        self.cut += 1
-        return self.send(operation, bucket, arguments)
-
-    def send(self, operation, bucket, arguments):
         try:
             return getattr(self.s3, operation)(Bucket=bucket, **arguments)
         except ClientError as error:
-            # A body that is refused before it is read ends the connection. The server does not say
-            # so (`connection: close`), and boto3 may find out only when it uses it again.
-            self.cut_expected = "Body" in arguments
             status = error.response["ResponseMetadata"]["HTTPStatusCode"]
             return Refused(error.response["Error"]["Code"], status)
         except (HTTPClientError, BotoCoreError) as error:
@@ -678,8 +659,7 @@ def main():
             print(f"killed in change {player.asked - start}; the store is {kept} {last}", flush=True)
         player.compare_all()
     versions = sum(len(rows) for b in player.buckets.values() for rows in b.keys.values())
-    end = f"{versions} versions at the end, {player.cut} connections ended behind a refusal"
-    print(f"{player.asked} requests agreed, {end}", flush=True)
+    print(f"{player.asked} requests agreed, {versions} versions at the end", flush=True)
     print("done", flush=True)
 
 

@@ -1,0 +1,4 @@
+//! Bodies in chunks: see [`coffer_fuzz`].
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| coffer_fuzz::chunks::streams(data));
