@@ -193,13 +193,13 @@ fuzz: $(TOOLS)/bin/cargo-fuzz-$(CARGO_FUZZ_VERSION)
 # What `-dict` names are words that a target's parser knows.
 fuzz-%:
 	@echo '== $* for $(if $(filter $*,$(FUZZ_GATEWAY)),$(FUZZ_GATEWAY_SECONDS),$(FUZZ_SECONDS)) s'
-	@$(TOOLS)/bin/cargo-fuzz-$(CARGO_FUZZ_VERSION) fuzz run --sanitizer none $* -- \
+	@env -u MAKEFLAGS $(TOOLS)/bin/cargo-fuzz-$(CARGO_FUZZ_VERSION) fuzz run --sanitizer none $* -- \
 	  -max_total_time=$(if $(filter $*,$(FUZZ_GATEWAY)),$(FUZZ_GATEWAY_SECONDS),$(FUZZ_SECONDS)) \
 	  $(patsubst %,-dict=%,$(wildcard fuzz/words/$*.dict)) -len_control=20 -print_final_stats=1 \
-  > fuzz/target/$*.log 2>&1 && failed= || failed=yes; \
-  grep -vE '^#|NEW_(FUNC|PC)|# Uses:' fuzz/target/$*.log; \
-  grep -E '^#[0-9]' fuzz/target/$*.log | sed -n '1p; $$p'; \
-  [[ -z $$failed ]]
+	  > fuzz/target/$*.log 2>&1 && failed= || failed=yes; \
+	grep -vE '^#|NEW_(FUNC|PC)|# Uses:' fuzz/target/$*.log; \
+	grep -E '^#[0-9]' fuzz/target/$*.log | sed -n '1p; $$p'; \
+	[[ -z $$failed ]]
 
 $(TOOLS)/bin/cargo-fuzz-$(CARGO_FUZZ_VERSION): | toolchain
 	CARGO_TARGET_DIR=$(TOOLS)/build cargo install --locked --debug --root $(TOOLS) \

@@ -31,6 +31,8 @@ pub(crate) struct Retirable {
 struct Entry {
     id: u32,
     len: u64,
+    /// Whether this process has flushed a batch in it.
+    begun: bool,
     /// `None` while the writer has it open.
     last: Option<BTreeMap<GroupId, u64>>,
 }
@@ -54,13 +56,22 @@ impl LogSegments {
 
     /// The writer opened a segment.
     pub(in crate::drive) fn open(&self, generation: u64, id: u32, len: u64) {
-        self.lock().insert(generation, Entry { id, len, last: None });
+        self.lock().insert(generation, Entry { id, len, begun: false, last: None });
+    }
+
+    /// The first batch of an open segment is durable.
+    pub(in crate::drive) fn begin(&self, generation: u64) {
+        if let Some(entry) = self.lock().get_mut(&generation) {
+            entry.begun = true;
+        }
     }
 
     /// A segment is full or belongs to an earlier process.
     pub(in crate::drive) fn close(&self, generation: u64, id: u32, len: u64, tails: &GroupTails) {
         let last = tails.iter().map(|(group, (_, index))| (*group, *index)).collect();
-        self.lock().insert(generation, Entry { id, len, last: Some(last) });
+        let mut entries = self.lock();
+        let begun = entries.get(&generation).is_some_and(|entry| entry.begun);
+        entries.insert(generation, Entry { id, len, begun, last: Some(last) });
     }
 
     /// Raises what the newest segment is held for. A start that reads on in the middle of it sees
@@ -90,7 +101,9 @@ impl LogSegments {
     }
 
     /// The closed segments whose commands all lie at or below the floors, oldest first. Only a run
-    /// from the oldest on may retire, because a group's last index never falls.
+    /// from the oldest on may retire, because a group's last index never falls, and only in front of
+    /// a segment that was begun: what a start finds must tell where the log ended, or indexes seem to
+    /// know more than the log.
     pub(crate) fn retirable(&self, floors: &BTreeMap<GroupId, u64>) -> Vec<Retirable> {
         let below = |last: &BTreeMap<GroupId, u64>| {
             let covered = |(group, index): (&GroupId, &u64)| {
@@ -99,9 +112,12 @@ impl LogSegments {
             last.iter().all(covered)
         };
         let entries = self.lock();
+        let begun = entries.iter().rev().find(|(_, entry)| entry.begun).map(|(newest, _)| *newest);
         let run = entries
             .iter()
-            .take_while(|(_, entry)| entry.last.as_ref().is_some_and(below))
+            .take_while(|(generation, entry)| {
+                begun > Some(**generation) && entry.last.as_ref().is_some_and(below)
+            })
             .map(|(generation, entry)| Retirable {
                 generation: *generation,
                 id: entry.id,

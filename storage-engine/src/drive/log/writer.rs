@@ -350,6 +350,9 @@ impl<A: Applier> Writer<A> {
 
     /// The batch is durable.
     fn advance(&mut self, sealed: &SealedBatch) {
+        if self.at == DATA_START {
+            self.segments.begin(self.segment.header.generation.counter);
+        }
         self.at += sealed.len as u64;
         self.stated = self.durable;
         self.durable = sealed.last_sequence;

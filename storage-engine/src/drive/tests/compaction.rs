@@ -242,8 +242,12 @@ fn a_log_segment_is_left_alone_until_it_is_retired() {
     drive.check_known();
     assert_eq!(drive.shards.segment(to.segment).expect("known").live_records, 20);
     assert!(drive.log.needs(to.segment));
-    // Retired, it is an ordinary segment, and a nearly empty one.
     let floors = [(GroupId(1), 1)].into_iter().collect();
+    assert!(drive.log.retirable(&floors).is_empty(), "nothing else tells where the log ended");
+    // Retired behind a later one, it is an ordinary segment, and a nearly empty one.
+    let later = to.generation + 1;
+    drive.log.open(later, u32::MAX, 0);
+    drive.log.begin(later);
     drive.log.retire(&drive.log.retirable(&floors)).expect("retires");
     drive.settle();
     assert!(drive.pool.segment(to.segment).expect("there").free);

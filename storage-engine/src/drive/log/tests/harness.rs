@@ -29,7 +29,7 @@ use crate::limits::Limits;
 use crate::ports::WriteClass;
 
 /// Groups of the tests.
-const GROUPS: u16 = 5;
+pub(super) const GROUPS: u16 = 5;
 
 /// Where a batch lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -11,7 +11,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use coffer_types::GroupId;
 
-use self::harness::{BatchPlace, Found, Log, command, found_on, pool_of, proposal, read, small};
+use self::harness::{
+    BatchPlace, Found, GROUPS, Log, command, found_on, pool_of, proposal, read, small,
+};
 use super::recovery::From;
 use super::*;
 use crate::drive::testing::{Fate, TestWorld, small_limits};
@@ -144,6 +146,41 @@ fn replay_begins_at_any_place() {
         assert_eq!(found.end.sequence, log.recover(From::Oldest).end.sequence);
         assert_eq!(found.end.tails, log.recover(From::Oldest).end.tails);
     }
+}
+
+/// A log with closed segments, and how many proposals it took.
+fn until_two_are_held() -> (Log, u64) {
+    let mut log = Log::first(&TestWorld::new());
+    let mut number = 0;
+    while log.segments.held().len() < 2 {
+        log.propose(small(number, 0, &bytes(2000)));
+        log.settle();
+        number += 1;
+    }
+    (log, number)
+}
+
+#[test]
+fn what_tells_where_the_log_ended_never_retires() {
+    let everything = (0..GROUPS).map(|group| (GroupId(group), u64::MAX)).collect();
+    let (_, proposals) = until_two_are_held();
+    let mut log = Log::first(&TestWorld::new());
+    for number in 0..proposals - 1 {
+        log.propose(small(number, 0, &bytes(2000)));
+        log.settle();
+    }
+    assert_eq!(log.segments.held().len(), 1);
+    // The next batch opens a segment, and is lost; making yet another one ready takes two flushes.
+    log.world.disk.fail_flush_after(2);
+    log.propose(small(proposals, 0, &bytes(2000)));
+    log.settle();
+    assert_eq!(log.refused().len(), 1);
+    assert_eq!(log.segments.held().len(), 2);
+    assert_eq!(log.retire(&everything).len(), 1);
+    let last = log.places().last().expect("answered").last;
+    let log = log.cut(|_| Fate::Old);
+    assert_eq!(log.recovered.end.sequence, last);
+    assert_eq!(log.retire(&everything).len(), 1, "it goes once a later segment was begun");
 }
 
 #[test]
