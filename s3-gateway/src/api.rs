@@ -5,7 +5,7 @@ use std::sync::Arc;
 use coffer_access::{Access, Action, Authorized, Principal, Resource, authorize};
 use coffer_storage_engine::bucket::BucketInfo;
 use coffer_types::{AccountId, BucketName, ObjectKey};
-use hyper::header::HeaderValue;
+use hyper::header::{HeaderName, HeaderValue};
 // All of them: inputs and outputs of the operations below.
 #[allow(clippy::wildcard_imports)]
 use s3s::dto::*;
@@ -40,14 +40,15 @@ pub(crate) struct Asked {
 
 /// The account that the sender believes to own a bucket.
 struct ExpectedOwner {
-    header: &'static str,
+    header: HeaderName,
     named: Option<HeaderValue>,
 }
 
 /// Names the account that must own the bucket.
-const EXPECTED_OWNER: &str = "x-amz-expected-bucket-owner";
+const EXPECTED_OWNER: HeaderName = HeaderName::from_static("x-amz-expected-bucket-owner");
 /// Names the account that must own the bucket that is copied from.
-const EXPECTED_SOURCE_OWNER: &str = "x-amz-source-expected-bucket-owner";
+const EXPECTED_SOURCE_OWNER: HeaderName =
+    HeaderName::from_static("x-amz-source-expected-bucket-owner");
 
 impl Api {
     /// Who asks.
@@ -60,7 +61,7 @@ impl Api {
             }
         };
         let [expected_owner, expected_source_owner] = [EXPECTED_OWNER, EXPECTED_SOURCE_OWNER]
-            .map(|header| ExpectedOwner { header, named: request.headers.get(header).cloned() });
+            .map(|header| ExpectedOwner { named: request.headers.get(&header).cloned(), header });
         Ok(Asked { state, principal, expected_owner, expected_source_owner })
     }
 
@@ -167,7 +168,7 @@ impl ExpectedOwner {
             }
             // Accounts of AWS own nothing here.
             Ok(_) | Err(_) => {
-                let header = self.header;
+                let header = &self.header;
                 let message =
                     format!("The bucket does not belong to the account that {header} names.");
                 Err(Failure::new(Code::AccessDenied, message))

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use bytes::Bytes;
 use coffer_types::RequestId;
-use hyper::header::{CONTENT_LENGTH, HeaderMap};
+use hyper::header::{CONTENT_LENGTH, HeaderMap, HeaderName};
 use hyper::http::Extensions;
 
 use crate::body::BodyFailure;
@@ -134,6 +134,9 @@ impl RequestState {
     }
 }
 
+/// The length of a body in chunks.
+const DECODED_LENGTH: HeaderName = HeaderName::from_static("x-amz-decoded-content-length");
+
 /// Whether the client told how long its body is. The protocol library adds a length where it can
 /// see one itself, so this is looked at before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -142,9 +145,6 @@ pub(crate) struct ToldLength(pub(crate) bool);
 impl ToldLength {
     /// Looks for either header that tells a length.
     pub(crate) fn of(headers: &HeaderMap) -> Self {
-        Self(
-            headers.contains_key(CONTENT_LENGTH)
-                || headers.contains_key("x-amz-decoded-content-length"),
-        )
+        Self(headers.contains_key(CONTENT_LENGTH) || headers.contains_key(DECODED_LENGTH))
     }
 }

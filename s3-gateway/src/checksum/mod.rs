@@ -9,7 +9,7 @@ mod whole;
 
 use coffer_storage_engine::object::body::ExpectedDigests;
 use coffer_types::{ChecksumAlgorithm, ChecksumValue};
-use hyper::header::{HeaderMap, HeaderValue};
+use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 
 pub(crate) use self::shown::{Shown, kind_name};
 pub(crate) use self::whole::{UNBUILT, algorithm, kind, of_listed, of_upload, of_whole};
@@ -26,6 +26,10 @@ const NAMES: [(ChecksumAlgorithm, &str); 5] = [
     (ChecksumAlgorithm::Sha256, "x-amz-checksum-sha256"),
 ];
 
+const CONTENT_MD5: HeaderName = HeaderName::from_static("content-md5");
+const ALGORITHM_OF_SDK: HeaderName = HeaderName::from_static("x-amz-sdk-checksum-algorithm");
+const TRAILER: HeaderName = HeaderName::from_static("x-amz-trailer");
+
 /// What a request says about the digests of its body.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ClaimedDigests {
@@ -39,9 +43,13 @@ impl ClaimedDigests {
     /// Reads the headers of a request.
     pub(crate) fn parse(headers: &HeaderMap) -> Result<Self, Failure> {
         let mut claimed = Self::parse_md5(headers)?;
-        for (algorithm, name) in NAMES {
-            if let Some(value) = headers.get(name) {
-                claimed.expected.checksums.push(parse_value(algorithm, name, value.as_bytes())?);
+        let is_checksum = |name: &HeaderName| name.as_str().starts_with("x-amz-checksum-");
+        if headers.keys().any(is_checksum) {
+            for (algorithm, name) in NAMES {
+                if let Some(value) = headers.get(name) {
+                    let value = parse_value(algorithm, name, value.as_bytes())?;
+                    claimed.expected.checksums.push(value);
+                }
             }
         }
         claimed.trailer = announced_trailer(headers)?;
@@ -55,7 +63,7 @@ impl ClaimedDigests {
     /// Reads only what is said about the MD5.
     pub(crate) fn parse_md5(headers: &HeaderMap) -> Result<Self, Failure> {
         let mut claimed = Self::default();
-        if let Some(value) = headers.get("content-md5") {
+        if let Some(value) = headers.get(CONTENT_MD5) {
             claimed.expected.md5 = Some(parse_md5(value)?);
         }
         Ok(claimed)
@@ -88,7 +96,7 @@ impl ClaimedDigests {
 
     /// An SDK that says which algorithm it uses also sends the value.
     fn check_asked_for(&self, headers: &HeaderMap) -> Result<(), Failure> {
-        let Some(asked) = headers.get("x-amz-sdk-checksum-algorithm") else {
+        let Some(asked) = headers.get(ALGORITHM_OF_SDK) else {
             return Ok(());
         };
         let matches = |algorithm: ChecksumAlgorithm| {
@@ -128,7 +136,7 @@ fn several_checksums() -> Failure {
 fn announced_trailer(
     headers: &HeaderMap,
 ) -> Result<Option<(ChecksumAlgorithm, &'static str)>, Failure> {
-    let Some(announced) = headers.get("x-amz-trailer") else {
+    let Some(announced) = headers.get(TRAILER) else {
         return Ok(None);
     };
     let announced = announced.to_str().unwrap_or_default();

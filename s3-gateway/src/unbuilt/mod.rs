@@ -3,7 +3,10 @@
 //! A wish that is silently dropped is worse than one that is refused: somebody who asked for
 //! encryption or a lock would believe to have it. So each is answered with 501 until it is built.
 
-use hyper::header::{AUTHORIZATION, HeaderMap, HeaderValue, IF_NONE_MATCH};
+use hyper::header::{
+    AUTHORIZATION, CONTENT_RANGE, HeaderMap, HeaderName, HeaderValue, IF_MODIFIED_SINCE,
+    IF_NONE_MATCH, IF_UNMODIFIED_SINCE,
+};
 
 use crate::checksum;
 use crate::error::{Code, Failure};
@@ -98,10 +101,10 @@ const CHANGING: [&str; 7] = ["Abort", "Complete", "Copy", "Create", "Delete", "P
 
 /// Headers of HTTP that ask a write for something that it does not do. Without them it would do
 /// more than was asked for: overwrite what has changed since, or a whole object by a part of one.
-const OF_WRITES: [(&str, &str); 3] = [
-    ("content-range", "Writing a part of an object"),
-    ("if-modified-since", "Writing or deleting by the date of what is there"),
-    ("if-unmodified-since", "Writing or deleting by the date of what is there"),
+static OF_WRITES: [(HeaderName, &str); 3] = [
+    (CONTENT_RANGE, "Writing a part of an object"),
+    (IF_MODIFIED_SINCE, "Writing or deleting by the date of what is there"),
+    (IF_UNMODIFIED_SINCE, "Writing or deleting by the date of what is there"),
 ];
 
 /// Operations that write or delete one object.
@@ -171,8 +174,8 @@ fn check_write(operation: &Operation, headers: &HeaderMap) -> Result<(), Failure
     if !WRITES.contains(&operation.name) {
         return Ok(());
     }
-    if let Some((name, what)) = OF_WRITES.iter().find(|(name, _)| headers.contains_key(*name)) {
-        return Err(Failure::not_implemented(what).element("Header", *name));
+    if let Some((name, what)) = OF_WRITES.iter().find(|(name, _)| headers.contains_key(name)) {
+        return Err(Failure::not_implemented(what).element("Header", name.as_str()));
     }
     // S3 knows no condition of a delete that holds while there is nothing.
     if operation.name == "DeleteObject" && headers.contains_key(IF_NONE_MATCH) {
