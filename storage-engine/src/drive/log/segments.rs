@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use coffer_types::GroupId;
@@ -31,8 +32,6 @@ pub(crate) struct Retirable {
 struct Entry {
     id: u32,
     len: u64,
-    /// Whether this process has flushed a batch in it.
-    begun: bool,
     /// `None` while the writer has it open.
     last: Option<BTreeMap<GroupId, u64>>,
 }
@@ -42,11 +41,13 @@ struct Entry {
 pub(crate) struct LogSegments {
     pool: Arc<SegmentPool>,
     entries: Mutex<BTreeMap<u64, Entry>>,
+    /// Generation of the newest segment in which this process has flushed a batch; 0 for none.
+    begun: AtomicU64,
 }
 
 impl LogSegments {
     pub(crate) fn new(pool: Arc<SegmentPool>) -> Self {
-        Self { pool, entries: Mutex::new(BTreeMap::new()) }
+        Self { pool, entries: Mutex::new(BTreeMap::new()), begun: AtomicU64::new(0) }
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, Entry>> {
@@ -56,22 +57,18 @@ impl LogSegments {
 
     /// The writer opened a segment.
     pub(in crate::drive) fn open(&self, generation: u64, id: u32, len: u64) {
-        self.lock().insert(generation, Entry { id, len, begun: false, last: None });
+        self.lock().insert(generation, Entry { id, len, last: None });
     }
 
     /// The first batch of an open segment is durable.
     pub(in crate::drive) fn begin(&self, generation: u64) {
-        if let Some(entry) = self.lock().get_mut(&generation) {
-            entry.begun = true;
-        }
+        self.begun.fetch_max(generation, Ordering::Release);
     }
 
     /// A segment is full or belongs to an earlier process.
     pub(in crate::drive) fn close(&self, generation: u64, id: u32, len: u64, tails: &GroupTails) {
         let last = tails.iter().map(|(group, (_, index))| (*group, *index)).collect();
-        let mut entries = self.lock();
-        let begun = entries.get(&generation).is_some_and(|entry| entry.begun);
-        entries.insert(generation, Entry { id, len, begun, last: Some(last) });
+        self.lock().insert(generation, Entry { id, len, last: Some(last) });
     }
 
     /// Raises what the newest segment is held for. A start that reads on in the middle of it sees
@@ -111,12 +108,12 @@ impl LogSegments {
             };
             last.iter().all(covered)
         };
+        let begun = self.begun.load(Ordering::Acquire);
         let entries = self.lock();
-        let begun = entries.iter().rev().find(|(_, entry)| entry.begun).map(|(newest, _)| *newest);
         let run = entries
             .iter()
             .take_while(|(generation, entry)| {
-                begun > Some(**generation) && entry.last.as_ref().is_some_and(below)
+                **generation < begun && entry.last.as_ref().is_some_and(below)
             })
             .map(|(generation, entry)| Retirable {
                 generation: *generation,

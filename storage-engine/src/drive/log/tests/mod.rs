@@ -148,8 +148,8 @@ fn replay_begins_at_any_place() {
     }
 }
 
-/// A log with closed segments, and how many proposals it took.
-fn until_two_are_held() -> (Log, u64) {
+/// How many proposals close the second segment of a new log.
+fn proposals_of_two_segments() -> u64 {
     let mut log = Log::first(&TestWorld::new());
     let mut number = 0;
     while log.segments.held().len() < 2 {
@@ -157,13 +157,13 @@ fn until_two_are_held() -> (Log, u64) {
         log.settle();
         number += 1;
     }
-    (log, number)
+    number
 }
 
 #[test]
 fn what_tells_where_the_log_ended_never_retires() {
     let everything = (0..GROUPS).map(|group| (GroupId(group), u64::MAX)).collect();
-    let (_, proposals) = until_two_are_held();
+    let proposals = proposals_of_two_segments();
     let mut log = Log::first(&TestWorld::new());
     for number in 0..proposals - 1 {
         log.propose(small(number, 0, &bytes(2000)));
